@@ -1,0 +1,292 @@
+"""Evidence to tables: detect each file's format, read it in bounded batches, write Parquet, count what was lost."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import polars as pl
+
+from knockwatch.clock import (
+    Clock,
+    date_yearless,
+    dates_in,
+    newest_yearless,
+    rfc3339,
+    zone_named,
+)
+from knockwatch.config import EvidenceSettings
+from knockwatch.errors import EvidenceError
+from knockwatch.evidence import HEAD_BYTES, Evidence, collect
+from knockwatch.sources import Batch, Head, Reading, Source, detect
+from knockwatch.tables import CANONICAL, conform
+
+ROWS_PER_FILE = 500_000
+"""Rows gathered before a Parquet file is written: large row groups for the engine, bounded memory for us."""
+EXAMPLE_CHARACTERS = 200
+"""How much of the first line not understood is quoted."""
+EXPORTED = ("Syslog", "CommonSecurityLog", "DeviceProcessEvents")
+"""Microsoft's tables whose exported rows are kept verbatim."""
+
+Progress = Callable[[str, int], None]
+
+
+@dataclass
+class FileSummary:
+    """What became of one file: counts of lines, rows and losses, and what was assumed of its times."""
+
+    path: str
+    format: str | None = None
+    confidence: float = 0.0
+    compression: str | None = None
+    bytes: int = 0
+    lines: int = 0
+    not_understood: int = 0
+    example: dict[str, int | str] | None = None
+    malformed_lines: int = 0
+    rows: dict[str, int] = field(default_factory=dict)
+    first_time: str | None = None
+    last_time: str | None = None
+    assumed: str | None = None
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Workspace:
+    """A folder of Parquet files made from evidence; a context manager that removes it in the end.
+
+    Parameters
+    ----------
+    folder
+        Where the files are, one subfolder a table.
+    evidence
+        The files that were read, by number.
+    summaries
+        What became of each.
+    problems
+        Sentences on what could not be read at all.
+    """
+
+    folder: Path
+    evidence: list[Evidence] = field(default_factory=list)
+    summaries: list[FileSummary] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    @classmethod
+    def temporary(cls) -> Workspace:
+        """Make an empty workspace in the system's temporary folder."""
+        return cls(Path(tempfile.mkdtemp(prefix="knockwatch-")))
+
+    def __enter__(self) -> Self:
+        """Use it in a `with` statement."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Remove the folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def files(self, table: str) -> list[Path]:
+        """List the Parquet files of a table, oldest first."""
+        return sorted((self.folder / table).glob("*.parquet"))
+
+
+class _Writer:
+    """Gathers rows of one table and writes them as Parquet."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.rows = 0
+        self.pending: list[pl.DataFrame] = []
+        self.height = 0
+
+    def add(self, frame: pl.DataFrame) -> None:
+        self.pending.append(frame)
+        self.height += frame.height
+        self.rows += frame.height
+        if self.height >= ROWS_PER_FILE:
+            self.flush()
+
+    def flush(self) -> None:
+        if not self.height:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        target = self.folder / f"{len(list(self.folder.iterdir())):06d}.parquet"
+        pl.concat(self.pending, how="diagonal_relaxed").write_parquet(
+            target, compression="lz4", statistics=True
+        )
+        self.pending, self.height = [], 0
+
+
+def ingest(
+    arguments: Iterable[str],
+    settings: EvidenceSettings,
+    workspace: Workspace,
+    progress: Progress | None = None,
+) -> Workspace:
+    """Read evidence into the tables of a workspace.
+
+    Parameters
+    ----------
+    arguments
+        Files, folders, globs or ``-``.
+    settings
+        How to read it.
+    workspace
+        Where the tables go; filled and returned.
+    progress
+        Called with a file's name and the bytes read since the last call.
+
+    Raises
+    ------
+    EvidenceError
+        If nothing at all could be read.
+    """
+    evidence, problems = collect(arguments, workspace.folder)
+    workspace.evidence, workspace.problems = evidence, problems
+    if not evidence:
+        raise EvidenceError("; ".join(problems) or "there are no files: name some evidence")
+    heads = {file.number: file.head() for file in evidence}
+    clocks = _clocks(evidence, heads, settings)
+    writers = {
+        table: _Writer(workspace.folder / table) for table in (*CANONICAL, *EXPORTED)
+    }
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as executor:
+        for file in evidence:
+            clock, assumed = clocks[file.number]
+            summary = FileSummary(file.name, assumed=assumed)
+            workspace.summaries.append(summary)
+            reading = Reading(file, clock, settings, executor)
+            try:
+                _read(reading, heads[file.number], summary, writers, progress)
+            except OSError as error:
+                summary.problems.append(f"reading stopped: {error.strerror or error}")
+            summary.problems.extend(file.problems)
+            summary.bytes = file.bytes_read
+    for writer in writers.values():
+        writer.flush()
+    if all(summary.problems and not summary.lines for summary in workspace.summaries):
+        raise EvidenceError(
+            "; ".join(f"{summary.path}: {summary.problems[0]}" for summary in workspace.summaries)
+        )
+    return workspace
+
+
+def _read(
+    reading: Reading,
+    head: bytes,
+    summary: FileSummary,
+    writers: dict[str, _Writer],
+    progress: Progress | None,
+) -> None:
+    """Read one file into the writers and its summary."""
+    evidence = reading.evidence
+    summary.compression = evidence.compression()
+    found = detect(Head(head, whole=len(head) < HEAD_BYTES))
+    if found is None:
+        _pass_over(evidence, summary)
+        return
+    source, summary.confidence = found
+    summary.format = source.format.name
+    before = 0
+    for batch in source.read(reading):
+        _take(batch, reading, source, summary, writers)
+        if progress:
+            progress(evidence.name, evidence.bytes_read - before)
+            before = evidence.bytes_read
+
+
+def _take(
+    batch: Batch, reading: Reading, source: Source, summary: FileSummary, writers: dict[str, _Writer]
+) -> None:
+    """Write a batch's rows and add its counts to the summary."""
+    del source
+    summary.lines += batch.records
+    summary.malformed_lines += batch.malformed
+    number = pl.lit(reading.evidence.number, dtype=pl.Int32).alias("file")
+    for table, rows in batch.tables.items():
+        if rows.is_empty():
+            continue
+        frame = rows.with_columns(number)
+        if table in CANONICAL:
+            frame = conform(table, frame)
+            _widen(summary, frame["time_us"])
+        writers[table].add(frame)
+        summary.rows[table] = summary.rows.get(table, 0) + frame.height
+    if batch.misfits is not None and batch.misfits.height:
+        summary.not_understood += batch.misfits.height
+        if summary.example is None:
+            line, text = batch.misfits.sort("line").row(0)
+            summary.example = {"line": line, "text": text[:EXAMPLE_CHARACTERS]}
+
+
+def _widen(summary: FileSummary, times: pl.Series) -> None:
+    """Widen the span of a file's times."""
+    first, last = rfc3339(times.min()), rfc3339(times.max())  # type: ignore[arg-type]
+    if first and last:
+        summary.first_time = min(summary.first_time or first, first)
+        summary.last_time = max(summary.last_time or last, last)
+
+
+def _pass_over(evidence: Evidence, summary: FileSummary) -> None:
+    """Count the lines of a file whose format nobody knows."""
+    for lines in evidence.lines():
+        full = lines.frame.filter(pl.col("text").str.strip_chars() != "")
+        summary.lines += lines.frame.height
+        summary.malformed_lines += lines.malformed
+        summary.not_understood += full.height
+        if summary.example is None and full.height:
+            line, text = full.row(0)
+            summary.example = {"line": line, "text": text[:EXAMPLE_CHARACTERS]}
+    if summary.lines:
+        summary.problems.append("no known format: `knockwatch sources list` shows what can be read")
+    else:
+        summary.problems.append("is empty")
+
+
+def _clocks(
+    evidence: list[Evidence], heads: dict[int, bytes], settings: EvidenceSettings
+) -> dict[int, tuple[Clock, str | None]]:
+    """Decide, for each file, how its times are read, and say what was assumed."""
+    zone = zone_named(settings.time.zone)
+    dates = {file.number: dates_in(heads[file.number]) for file in evidence}
+    clocks: dict[int, tuple[Clock, str | None]] = {}
+    for file in evidence:
+        head = heads[file.number]
+        if newest_yearless(head, b"") is None:
+            clocks[file.number] = Clock(zone), None
+            continue
+        newest = newest_yearless(head, file.tail())
+        assert newest is not None
+        if settings.time.year is not None:
+            moment = datetime(settings.time.year, *newest[:1], 1, tzinfo=UTC)
+            moment = datetime(moment.year, *newest, tzinfo=UTC)
+            why = "the configuration"
+        else:
+            modified = datetime.fromtimestamp(file.path.stat().st_mtime, UTC)
+            beside = [
+                date
+                for other in evidence
+                if other.path.parent == file.path.parent
+                for date in dates[other.number][:1]
+            ]
+            known = beside or [date for found in dates.values() for date in found[:1]]
+            moment, dated = date_yearless(newest, known, modified)
+            why = "dated evidence nearby" if dated else "the file's modification time"
+        clocks[file.number] = (
+            Clock(zone, moment),
+            f"year {moment.year} for its newest line, from {why}; zone {settings.time.zone}",
+        )
+    return clocks

@@ -1,0 +1,184 @@
+"""Sources: one module per format of evidence, found by scanning this package.
+
+A source says how surely a file is its own (`confidence`) and turns it into rows of the tables (`read`). It knows
+nothing of detections. Formats that live inside the messages of others (netfilter lines in a syslog, say) are
+`bodies`: one module each in `sources/bodies`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Literal, Protocol, TypeVar
+
+import polars as pl
+
+from knockwatch.clock import Clock
+from knockwatch.config import EvidenceSettings
+from knockwatch.evidence import Evidence, Lines
+
+Item = TypeVar("Item")
+
+LOOKAHEAD = 4
+"""Blocks in flight: enough to keep two cores busy, few enough to bound memory."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """What a reader of `knockwatch sources list` wants to know of a format.
+
+    Parameters
+    ----------
+    name
+        Short name, as in ``syslog``.
+    title
+        What it is, in a line.
+    fills
+        The tables it fills.
+    status
+        ``verified`` on a real sample, or ``documented``: on the vendor's published example only.
+    reference
+        Where the format is defined or the sample comes from.
+    """
+
+    name: str
+    title: str
+    fills: tuple[str, ...]
+    status: Literal["verified", "documented"]
+    reference: str
+
+
+@dataclass(frozen=True)
+class Head:
+    """The start of a file, which its format is told from."""
+
+    data: bytes
+    whole: bool = False
+
+    @property
+    def text(self) -> str:
+        """The start as text, malformed bytes escaped, without a byte order mark."""
+        return self.data.decode("utf-8", "backslashreplace").removeprefix("\ufeff")
+
+    @property
+    def lines(self) -> list[str]:
+        """Its whole lines that are not blank; the last one may be cut and is left out."""
+        lines = self.text.split("\n")
+        if not self.whole and len(lines) > 1:
+            lines = lines[:-1]
+        return [line.rstrip("\r") for line in lines if line.strip()]
+
+
+@dataclass
+class Batch:
+    """Rows read from one piece of a file.
+
+    Parameters
+    ----------
+    records
+        Lines or records read, whatever became of them.
+    tables
+        Table name to rows. Canonical tables may leave columns out; `Syslog`, `CommonSecurityLog` and
+        `DeviceProcessEvents` hold exported rows under Microsoft's names.
+    misfits
+        `line` and `text` of what was not understood.
+    malformed
+        Lines that held bytes which are not UTF-8.
+    """
+
+    records: int
+    tables: dict[str, pl.DataFrame] = field(default_factory=dict)
+    misfits: pl.DataFrame | None = None
+    malformed: int = 0
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a source needs to know while it reads one file."""
+
+    evidence: Evidence
+    clock: Clock
+    settings: EvidenceSettings
+    executor: Executor | None = None
+
+    def map(self, work: Callable[[Item], Batch], items: Iterable[Item]) -> Iterator[Batch]:
+        """Work on items side by side, results in order, a bounded number in flight."""
+        if self.executor is None:
+            yield from map(work, items)
+            return
+        pending: list[Future[Batch]] = []
+        for item in items:
+            pending.append(self.executor.submit(work, item))
+            if len(pending) >= LOOKAHEAD:
+                yield pending.pop(0).result()
+        for future in pending:
+            yield future.result()
+
+
+class Source(Protocol):
+    """A format of evidence files."""
+
+    format: Format
+
+    def confidence(self, head: Head) -> float:
+        """Say how surely a file that starts so is of this format: 0 (no) to 1 (certain)."""
+
+    def read(self, reading: Reading) -> Iterator[Batch]:
+        """Read a file of this format."""
+
+
+class LineSource:
+    """Base of sources whose records are single lines, read independently of each other."""
+
+    format: Format
+
+    def read(self, reading: Reading) -> Iterator[Batch]:
+        """Read the file in blocks of lines, several at a time."""
+
+        def work(lines: Lines) -> Batch:
+            batch = self.parse(lines.frame, reading)
+            batch.records = lines.frame.height
+            batch.malformed = lines.malformed
+            return batch
+
+        return reading.map(work, reading.evidence.lines())
+
+    def parse(self, lines: pl.DataFrame, reading: Reading) -> Batch:
+        """Turn lines (`line`, `text`) into rows."""
+        raise TypeError(f"{type(self).__name__} must say how its lines are read")
+
+
+def share(lines: list[str], fits: Callable[[str], Any], most: int = 50) -> float:
+    """Give the share of the first lines that fit."""
+    sample = lines[:most]
+    return sum(1 for line in sample if fits(line)) / len(sample) if sample else 0.0
+
+
+def misfits(lines: pl.DataFrame, fits: pl.Expr) -> pl.DataFrame:
+    """Select the lines that do not fit and are not blank."""
+    return lines.filter(~fits.fill_null(False) & (pl.col("text").str.strip_chars() != "")).select(
+        "line", "text"
+    )
+
+
+@cache
+def sources() -> tuple[Source, ...]:
+    """Load every source of this package; a new module is found without being named anywhere."""
+    import knockwatch.sources as package
+
+    return tuple(
+        importlib.import_module(module.name).SOURCE
+        for module in pkgutil.iter_modules(package.__path__, "knockwatch.sources.")
+        if not module.ispkg and not module.name.rpartition(".")[2].startswith("_")
+    )
+
+
+def detect(head: Head) -> tuple[Source, float] | None:
+    """Find the source that claims a file most surely, with its confidence; None where none does."""
+    claims = [(source.confidence(head), source) for source in sources()]
+    confidence, best = max(claims, key=lambda claim: claim[0])
+    return (best, confidence) if confidence > 0 else None

@@ -1,0 +1,75 @@
+"""Bodies: formats that come inside messages, whatever envelope carried them.
+
+A netfilter line means the same in a syslog file, in the journal and in an export of Sentinel's Syslog table: each
+of those sources makes `messages` and hands them to `decode`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+from typing import Protocol
+
+import polars as pl
+
+from knockwatch.sources import Batch, Format, Reading
+
+
+class Body(Protocol):
+    """A format of messages."""
+
+    format: Format
+
+    def belongs(self) -> pl.Expr:
+        """Select, over the columns of `messages`, those that are of this format; cheap."""
+
+    def read(self, messages: pl.DataFrame, reading: Reading) -> Batch:
+        """Turn such messages into rows; misfits are those that look like this format and cannot be read."""
+
+
+@cache
+def bodies() -> tuple[Body, ...]:
+    """Load every body of this package."""
+    import knockwatch.sources.bodies as package
+
+    return tuple(
+        importlib.import_module(module.name).BODY
+        for module in pkgutil.iter_modules(package.__path__, "knockwatch.sources.bodies.")
+        if not module.name.rpartition(".")[2].startswith("_")
+    )
+
+
+def decode(messages: pl.DataFrame, reading: Reading) -> Batch:
+    """Read what the messages carry.
+
+    Parameters
+    ----------
+    messages
+        Rows of the table `messages`, at least its `line`, `time_us`, `time`, `host`, `program` and `message`.
+
+    Returns
+    -------
+    Batch
+        The `messages` themselves (an envelope that named no program gets the one its body implies) and the rows
+        of every body found in them.
+    """
+    tables: dict[str, list[pl.DataFrame]] = {}
+    misfits: list[pl.DataFrame] = []
+    for body in bodies():
+        mine = messages.filter(body.belongs())
+        if mine.is_empty():
+            continue
+        batch = body.read(mine, reading)
+        for table, rows in batch.tables.items():
+            tables.setdefault(table, []).append(rows)
+        if batch.misfits is not None:
+            misfits.append(batch.misfits)
+    return Batch(
+        messages.height,
+        {
+            "messages": messages,
+            **{table: pl.concat(rows, how="diagonal_relaxed") for table, rows in tables.items()},
+        },
+        pl.concat(misfits) if misfits else None,
+    )
