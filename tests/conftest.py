@@ -1,0 +1,33 @@
+"""Fixtures every test may use."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from knockwatch.ingest import Workspace
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """The labelled corpus, which is not part of the project."""
+    folder = Path(os.environ.get("KNOCKWATCH_CORPUS", ROOT.parent / "shared" / "corpus"))
+    if not folder.is_dir():
+        pytest.skip(f"the labelled corpus is not at {folder}: set KNOCKWATCH_CORPUS")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Samples that are part of the project."""
+    return ROOT / "tests" / "data"
+
+
+@pytest.fixture
+def workspace() -> Iterator[Workspace]:
+    """An empty workspace, removed afterwards."""
+    with Workspace.temporary() as space:
+        yield space
