@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -27,9 +28,7 @@ _MONTHS = {
         ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), 1
     )
 }
-_YEARLESS = re.compile(
-    rb"^(?:<\d{1,3}>)?([A-Z][a-z]{2}) ([ \d]\d) (\d\d):(\d\d):(\d\d)\b", re.MULTILINE
-)
+_YEARLESS = re.compile(rb"^(?:<\d{1,3}>)?([A-Z][a-z]{2}) ([ \d]\d) (\d\d):(\d\d):(\d\d)\b", re.MULTILINE)
 _DATED = re.compile(rb"\b(20\d\d)-(\d\d)-(\d\d)[T ](\d\d):(\d\d)")
 _EPOCH = re.compile(rb"(?:^|\[|audit\()(1\d{9})\.\d{3,6}(?!\d)", re.MULTILINE)
 
@@ -70,11 +69,7 @@ class Clock:
             .str.to_datetime(aware, time_unit="us", strict=False, time_zone="UTC")
             .dt.timestamp("us")
         )
-        local = (
-            pl.when(~offset)
-            .then(pl.col("t"))
-            .str.to_datetime(naive, time_unit="us", strict=False)
-        )
+        local = pl.when(~offset).then(pl.col("t")).str.to_datetime(naive, time_unit="us", strict=False)
         return frame.select(
             plausible(pl.coalesce(with_offset, self._utc(local))).alias("time_us")
         ).to_series()
@@ -113,9 +108,7 @@ class Clock:
 
     def strptime(self, texts: pl.Series, formats: Sequence[str]) -> pl.Series:
         """Read local times in the first of several `strptime` formats that fits."""
-        readings = [
-            pl.col("t").str.to_datetime(form, time_unit="us", strict=False) for form in formats
-        ]
+        readings = [pl.col("t").str.to_datetime(form, time_unit="us", strict=False) for form in formats]
         return (
             pl.DataFrame({"t": texts})
             .select(plausible(self._utc(pl.coalesce(readings))).alias("time_us"))
@@ -133,9 +126,7 @@ class Clock:
 
 def plausible(microseconds: pl.Expr) -> pl.Expr:
     """Keep times from 1970 to 2199; a record that says otherwise is damaged."""
-    return pl.when(microseconds.is_between(EARLIEST_US, LATEST_US, closed="left")).then(
-        microseconds
-    )
+    return pl.when(microseconds.is_between(EARLIEST_US, LATEST_US, closed="left")).then(microseconds)
 
 
 def rfc3339(time_us: int | None) -> str | None:
@@ -156,9 +147,7 @@ def dates_in(sample: bytes) -> list[datetime]:
     found = []
     for year, month, day, hour, minute in _DATED.findall(sample):
         try:
-            found.append(
-                datetime(int(year), int(month), int(day), int(hour), int(minute), tzinfo=UTC)
-            )
+            found.append(datetime(int(year), int(month), int(day), int(hour), int(minute), tzinfo=UTC))
         except ValueError:
             continue
     if not found:
@@ -175,7 +164,7 @@ def newest_yearless(head: bytes, tail: bytes) -> tuple[int, int, int, int, int] 
     first, last = _yearless_in(head), _yearless_in(tail)
     if not first:
         return last[-1] if last else None
-    steps = [(a < b) - (a > b) for a, b in zip(first, first[1:], strict=False) if a[0] == b[0]]
+    steps = [(a < b) - (a > b) for a, b in pairwise(first) if a[0] == b[0]]
     return first[0] if sum(steps) < 0 else (last or first)[-1]
 
 
@@ -207,11 +196,12 @@ def date_yearless(
     tuple
         The moment, and whether dated evidence decided it.
     """
-    candidates: list[tuple[timedelta, datetime]] = []
-    for date in known:
-        for year in (date.year - 1, date.year, date.year + 1):
-            if moment := _moment(year, newest):
-                candidates.append((abs(moment - date), moment))
+    candidates = [
+        (abs(moment - date), moment)
+        for date in known
+        for year in (date.year - 1, date.year, date.year + 1)
+        if (moment := _moment(year, newest))
+    ]
     if candidates:
         return min(candidates)[1], True
     for year in range(modified.year + 1, modified.year - 9, -1):

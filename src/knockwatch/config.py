@@ -94,12 +94,8 @@ class Thresholds(_Section):
     sequence_ports_min: int = Field(
         default=3, ge=1, description="fewest distinct steps of a run of denied ports (DET0302)"
     )
-    sequence_ports_max: int = Field(
-        default=8, ge=1, description="most distinct steps; more is a port scan"
-    )
-    sequence_probes_max: int = Field(
-        default=12, ge=1, description="most probes, retransmissions collapsed"
-    )
+    sequence_ports_max: int = Field(default=8, ge=1, description="most distinct steps; more is a port scan")
+    sequence_probes_max: int = Field(default=12, ge=1, description="most probes, retransmissions collapsed")
     retransmission_seconds: float = Field(
         default=4.0,
         gt=0,
@@ -119,9 +115,7 @@ class Config(_Section):
     """The whole configuration."""
 
     context: Context = Context()
-    hosts: dict[str, tuple[str, ...]] = Field(
-        default_factory=dict, description="host name to its addresses"
-    )
+    hosts: dict[str, tuple[str, ...]] = Field(default_factory=dict, description="host name to its addresses")
     time: TimeSettings = TimeSettings()
     netfilter: NetfilterSettings = NetfilterSettings()
     thresholds: Thresholds = Thresholds()
@@ -162,7 +156,6 @@ def load(path: Path | None) -> Config:
         return Config.model_validate(data)
     except ValidationError as error:
         faults = "; ".join(
-            f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
-            for fault in error.errors()
+            f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()
         )
         raise ConfigError(faults, path=path) from error

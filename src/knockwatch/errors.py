@@ -18,9 +18,7 @@ class KnockwatchError(Exception):
 
     exit_status = 2
 
-    def __init__(
-        self, message: str, *, path: str | Path | None = None, line: int | None = None
-    ) -> None:
+    def __init__(self, message: str, *, path: str | Path | None = None, line: int | None = None) -> None:
         self.message = message
         self.path = None if path is None else str(path)
         self.line = line

@@ -1,7 +1,7 @@
-"""Evidence files: finding them, opening them through any compression, and reading them in blocks of whole lines.
+r"""Evidence files: finding them, opening them through any compression, reading them in blocks of whole lines.
 
 Nothing here knows a format. Blocks are bounded, so memory does not grow with a file; a line longer than
-`MAX_LINE` is cut and counted, and bytes that are not UTF-8 are kept as ``\\xNN`` and counted.
+`MAX_LINE` is cut and counted, and bytes that are not UTF-8 are kept as ``\xNN`` and counted.
 """
 
 from __future__ import annotations
@@ -123,12 +123,11 @@ class Evidence:
         """Read blocks of whole lines, the first line being 1."""
         first, rest, skipping = 1, b"", False
         for piece in self.chunks():
-            if skipping:
-                end = piece.find(b"\n")
-                if end < 0:
-                    continue
-                piece, skipping = piece[end:], False
-            block = rest + piece
+            end = piece.find(b"\n") if skipping else 0
+            if end < 0:
+                continue
+            skipping = False
+            block = rest + piece[end:]
             cut = block.rfind(b"\n") + 1
             rest = block[cut:]
             if cut:
@@ -143,14 +142,14 @@ class Evidence:
 
 @dataclass
 class Lines:
-    """A block of whole lines.
+    r"""A block of whole lines.
 
     Parameters
     ----------
     frame
         `line` (from 1) and `text` (without the end of line).
     malformed
-        How many of them held bytes that are not UTF-8; those bytes now read ``\\xNN``.
+        How many of them held bytes that are not UTF-8; those bytes now read ``\xNN``.
     overlong
         How many were longer than `MAX_LINE` and are cut.
     """
@@ -185,7 +184,7 @@ class Lines:
 
 
 def _escape_malformed(block: bytes) -> tuple[bytes, int]:
-    """Write the bytes that are not UTF-8 as ``\\xNN`` and count the lines that had any."""
+    r"""Write the bytes that are not UTF-8 as ``\xNN`` and count the lines that had any."""
     lines = block.split(b"\n")
     count = 0
     for index, line in enumerate(lines):
@@ -239,7 +238,7 @@ def collect(arguments: Iterable[str], spool: Path) -> tuple[list[Evidence], list
         for path in named:
             for file in _walk(path, problems):
                 paths.setdefault(file, str(file))
-    evidence = []
+    evidence: list[Evidence] = []
     for path, name in paths.items():
         try:
             with path.open("rb"):

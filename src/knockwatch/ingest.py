@@ -160,9 +160,7 @@ def ingest(
         raise EvidenceError("; ".join(problems) or "there are no files: name some evidence")
     heads = {file.number: file.head() for file in evidence}
     clocks = _clocks(evidence, heads, settings)
-    writers = {
-        table: _Writer(workspace.folder / table) for table in (*CANONICAL, *EXPORTED)
-    }
+    writers = {table: _Writer(workspace.folder / table) for table in (*CANONICAL, *EXPORTED)}
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as executor:
         for file in evidence:
             clock, assumed = clocks[file.number]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
@@ -131,7 +132,7 @@ class Source(Protocol):
         """Read a file of this format."""
 
 
-class LineSource:
+class LineSource(ABC):
     """Base of sources whose records are single lines, read independently of each other."""
 
     format: Format
@@ -147,9 +148,9 @@ class LineSource:
 
         return reading.map(work, reading.evidence.lines())
 
+    @abstractmethod
     def parse(self, lines: pl.DataFrame, reading: Reading) -> Batch:
         """Turn lines (`line`, `text`) into rows."""
-        raise TypeError(f"{type(self).__name__} must say how its lines are read")
 
 
 def share(lines: list[str], fits: Callable[[str], Any], most: int = 50) -> float:
@@ -160,7 +161,7 @@ def share(lines: list[str], fits: Callable[[str], Any], most: int = 50) -> float
 
 def misfits(lines: pl.DataFrame, fits: pl.Expr) -> pl.DataFrame:
     """Select the lines that do not fit and are not blank."""
-    return lines.filter(~fits.fill_null(False) & (pl.col("text").str.strip_chars() != "")).select(
+    return lines.filter(~fits.fill_null(value=False) & (pl.col("text").str.strip_chars() != "")).select(
         "line", "text"
     )
 

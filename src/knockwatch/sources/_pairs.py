@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import pyarrow as pa
 
 Integers = npt.NDArray[np.int64]
 Positions = npt.NDArray[np.int64]
@@ -18,13 +19,19 @@ _DIGITS_MAX = 18
 class Pairs:
     """The pairs of many texts.
 
-    A regular expression per key would read every text once for each key. Here all ``=`` are found once, the four
-    bytes before each are compared as one number, and values are cut out where they are wanted.
+    A regular expression per key would read every text once for each key. Here all ``=`` are found once, the
+    four bytes before each are compared as one number, and values are cut out where they are wanted.
 
     Parameters
     ----------
     texts
         Strings without newlines; keys stand at their start or after a blank.
+
+    Attributes
+    ----------
+    bytes, starts
+        All texts in one buffer, and where each begins: with a newline, the text itself from the next byte on.
+        Positions given and taken by the methods refer to this buffer.
     """
 
     def __init__(self, texts: pl.Series) -> None:
@@ -32,20 +39,20 @@ class Pairs:
         framed = ("\n" + texts.fill_null("")).rename("text")
         arrow = framed.to_arrow(compat_level=pl.CompatLevel.oldest())
         offsets = np.frombuffer(arrow.buffers()[1], dtype=np.int64)
-        self._starts: Positions = offsets[arrow.offset : arrow.offset + len(arrow)]
+        begin, end = int(offsets[arrow.offset]), int(offsets[arrow.offset + len(arrow)])
+        self.starts: Positions = offsets[arrow.offset : arrow.offset + len(arrow)] - begin
         body = arrow.buffers()[2]
-        self._bytes: npt.NDArray[np.uint8] = np.frombuffer(
-            body.to_pybytes() + b"\n" if body is not None else b"\n", dtype=np.uint8
-        )
+        # One newline more, so that a value at the very end has something behind it.
+        self.bytes = np.full(end - begin + 1, ord("\n"), dtype=np.uint8)
+        if body is not None:
+            self.bytes[:-1] = np.frombuffer(body, dtype=np.uint8)[begin:end]
         self._binary = framed.cast(pl.Binary)
         self.height = len(texts)
-        equals = np.flatnonzero(self._bytes == _EQUALS)
+        equals = np.flatnonzero(self.bytes == _EQUALS)
         self._equals: Positions = equals[equals >= 4]
-        words = np.ndarray(
-            (max(len(self._bytes) - 3, 0),), dtype="<u4", buffer=self._bytes, strides=(1,)
-        )
+        words = np.ndarray((max(len(self.bytes) - 3, 0),), dtype="<u4", buffer=self.bytes, strides=(1,))
         self._words = words[self._equals - 4]
-        first = np.searchsorted(self._equals, self._starts)
+        first = np.searchsorted(self._equals, self.starts)
         counts = np.diff(np.append(first, len(self._equals)))
         self._text_of = np.repeat(np.arange(self.height), counts)
         self._blanks: Positions | None = None
@@ -54,7 +61,7 @@ class Pairs:
     def stop_before(self, bracketed: str) -> None:
         """Ignore, in each text, everything from ``[KEY=`` on: a packet quoted within a packet."""
         found = self._find(f"[{bracketed}", boundary=False)
-        limit = np.full(self.height, len(self._bytes), dtype=np.int64)
+        limit = np.full(self.height, len(self.bytes), dtype=np.int64)
         limit[self._text_of[found][::-1]] = self._equals[found][::-1]
         self._limit = limit
 
@@ -71,59 +78,74 @@ class Pairs:
         return where
 
     def integer(self, key: str, *, last: bool = False) -> pl.Series:
-        """Read a key's value as a decimal number; null where it is missing, empty or followed by other letters."""
-        where = self.at(key, last=last)
-        value = np.zeros(self.height, dtype=np.int64)
+        """Read a key's value as a decimal number; null where it is missing or is no number."""
+        value, ends = self.number(self.at(key, last=last))
+        whole = self.bytes[np.maximum(ends, 0)] <= _BLANK
+        return nullable(value, (ends >= 0) & whole)
+
+    def number(self, where: Positions) -> tuple[Integers, Positions]:
+        """Read the digits that begin at some positions (-1: none).
+
+        Returns
+        -------
+        tuple
+            The numbers, and where each ends; -1 where there are no digits, or too many.
+        """
         present = np.flatnonzero(where >= 0)
         position, number = where[present], np.zeros(len(present), dtype=np.int64)
         length = np.zeros(len(present), dtype=np.int64)
         live = np.arange(len(present))
+        last = len(self.bytes) - 1
         for step in range(_DIGITS_MAX + 1):
-            digit = self._bytes[position[live] + step].astype(np.int64) - ord("0")
-            inside = (digit >= 0) & (digit <= 9)
-            live = live[inside]
+            digit = self.bytes[np.minimum(position[live] + step, last)] - np.uint8(ord("0"))
+            inside = digit <= 9
+            live, digit = live[inside], digit[inside]
             if not len(live):
                 break
-            number[live] = number[live] * 10 + digit[inside]
+            number[live] = number[live] * 10 + digit
             length[live] += 1
-        ended = self._bytes[np.minimum(position + length, len(self._bytes) - 1)] <= _BLANK
-        sound = (length > 0) & (length <= _DIGITS_MAX) & ended
-        value[present[sound]] = number[sound]
-        valid = np.zeros(self.height, dtype=np.bool_)
-        valid[present[sound]] = True
-        return pl.Series(value).zip_with(
-            pl.Series(valid), pl.Series([None], dtype=pl.Int64).new_from_index(0, self.height)
-        )
+        sound = (length > 0) & (length <= _DIGITS_MAX)
+        value = np.zeros(self.height, dtype=np.int64)
+        ends = np.full(self.height, -1, dtype=np.int64)
+        value[present], ends[present] = number, np.where(sound, position + length, -1)
+        return value, ends
 
     def text(self, key: str) -> pl.Series:
         """Read a key's value up to the next blank; null where the key is missing."""
-        if self._blanks is None:
-            self._blanks = np.flatnonzero(self._bytes <= _BLANK)
         where = self.at(key)
-        ends = self._blanks[np.searchsorted(self._blanks, where)]
-        return self.cut(where, ends)
+        return self.cut(where, self.blank(where))
+
+    def blank(self, where: Positions) -> Positions:
+        """Find the first blank, newline or control character from some positions on."""
+        if self._blanks is None:
+            self._blanks = np.flatnonzero(self.bytes <= _BLANK)
+        return self._blanks[np.searchsorted(self._blanks, where)]
 
     def cut(self, begins: Positions, ends: Positions) -> pl.Series:
         """Cut pieces out of the texts, by positions as `at` gives them; null where a piece begins at -1."""
-        offset = np.where(begins >= 0, begins - self._starts, 0)
-        length = np.where(begins >= 0, ends - begins, 0)
-        pieces = pl.DataFrame({"t": self._binary, "o": offset, "n": length, "b": begins}).select(
-            pl.when(pl.col("b") >= 0)
-            .then(pl.col("t").bin.slice(pl.col("o"), pl.col("n")))
-            .cast(pl.String)
+        present = begins >= 0
+        frame = pl.DataFrame(
+            {
+                "text": self._binary,
+                "offset": np.where(present, begins - self.starts, 0),
+                "length": np.where(present, np.maximum(ends - begins, 0), 0),
+            }
         )
-        return pieces.to_series()
+        pieces = frame.select(
+            pl.col("text").bin.slice(pl.col("offset"), pl.col("length")).cast(pl.String)
+        ).to_series()
+        if present.all():
+            return pieces
+        return (
+            pl.DataFrame({"piece": pieces, "present": present})
+            .select(pl.when("present").then("piece"))
+            .to_series()
+        )
 
-    def before(self, key: str) -> pl.Series:
-        """Give what stands before a key; null where the key is missing."""
-        where = self.at(key)
-        return self.cut(np.where(where >= 0, self._starts + 1, -1), where - len(key) - 1)
-
-    def after(self, key: str) -> pl.Series:
-        """Give what stands from a key's value on, to the end or to where `stop_before` stops."""
-        where = self.at(key)
-        ends = np.append(self._starts[1:], len(self._bytes) - 1)
-        return self.cut(where, ends if self._limit is None else np.minimum(ends, self._limit))
+    def ends(self) -> Positions:
+        """Give where each text ends, or where `stop_before` stops."""
+        ends = np.append(self.starts[1:], len(self.bytes) - 1)
+        return ends if self._limit is None else np.minimum(ends, self._limit)
 
     def _find(self, key: str, *, boundary: bool = True) -> Positions:
         """Find the indices into `_equals` at which a key ends."""
@@ -135,14 +157,17 @@ class Pairs:
         found = np.flatnonzero(words == wanted)
         start = self._equals[found] - len(name)
         for index, letter in enumerate(name[:-4]):
-            found, start = self._keep(found, start, self._bytes[start + index] == letter)
+            found, start = self._keep(found, start, self.bytes[start + index] == letter)
         if boundary:
-            found, start = self._keep(found, start, self._bytes[start - 1] <= _BLANK)
+            found, start = self._keep(found, start, self.bytes[start - 1] <= _BLANK)
         return found
 
     @staticmethod
-    def _keep(
-        found: Positions, start: Positions, mask: npt.NDArray[np.bool_]
-    ) -> tuple[Positions, Positions]:
+    def _keep(found: Positions, start: Positions, mask: npt.NDArray[np.bool_]) -> tuple[Positions, Positions]:
         """Keep what a mask selects."""
         return found[mask], start[mask]
+
+
+def nullable(values: npt.NDArray[np.int64], valid: npt.NDArray[np.bool_]) -> pl.Series:
+    """Make a column of numbers, null where they are not valid."""
+    return pl.Series(pa.array(values, mask=~valid))

@@ -12,12 +12,14 @@ import polars as pl
 from knockwatch.sources import Batch, Format, Head, LineSource, Reading, misfits, share
 from knockwatch.sources.bodies import decode
 
-FACILITIES = (
-    "kern user mail daemon auth syslog lpr news uucp cron authpriv ftp ntp audit alert clock "
-    "local0 local1 local2 local3 local4 local5 local6 local7"
-).split()
+# fmt: off
+FACILITIES = [
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "ntp",
+    "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+]
 """Names of RFC 5424 section 6.2.1's numbers, as Sentinel's Syslog table spells them."""
-SEVERITIES = "emerg alert crit err warning notice info debug".split()
+SEVERITIES = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"]
+# fmt: on
 
 _RFC3164 = r"[A-Z][a-z]{2} [ \d]\d (?:\d{4} )?\d\d:\d\d:\d\d"
 _ISO = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"
@@ -113,9 +115,7 @@ def envelope(lines: pl.DataFrame, reading: Reading) -> pl.DataFrame:
 
 def _named(number: pl.Expr, names: list[str]) -> pl.Expr:
     """Turn a number into its name."""
-    return number.replace_strict(
-        list(range(len(names))), names, default=None, return_dtype=pl.String
-    )
+    return number.replace_strict(list(range(len(names))), names, default=None, return_dtype=pl.String)
 
 
 def _program() -> pl.Expr:
@@ -195,14 +195,9 @@ def _host_and_tag(lines: pl.DataFrame) -> pl.DataFrame:
         tagged = lines.with_columns(
             program.alias("program"),
             after.str.extract(_TAG, 2).cast(pl.Int64, strict=False).alias("pid"),
-            pl.when(program.is_null())
-            .then(after)
-            .otherwise(after.str.replace(_TAG, ""))
-            .alias("message"),
+            pl.when(program.is_null()).then(after).otherwise(after.str.replace(_TAG, "")).alias("message"),
         )
-    return tagged.select(
-        "line", "priority", "time_us", "time", "host", "program", "pid", "message"
-    )
+    return tagged.select("line", "priority", "time_us", "time", "host", "program", "pid", "message")
 
 
 _EMPTY = pl.DataFrame(

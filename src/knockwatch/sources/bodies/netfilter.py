@@ -1,7 +1,7 @@
 """Netfilter's log lines: iptables LOG, nftables log, UFW, and whatever else prints the kernel's packet body.
 
-The body is the kernel's (net/netfilter/nf_log_syslog.c); the prefix before ``IN=`` is free text, and only it says
-what became of the packet.
+The body is the kernel's (net/netfilter/nf_log_syslog.c); the prefix before ``IN=`` is free text, and only it
+says what became of the packet.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import polars as pl
 from knockwatch.config import NetfilterSettings
 from knockwatch.sources import Batch, Format, Reading
 from knockwatch.sources._addresses import shortest
-from knockwatch.sources._pairs import Pairs
+from knockwatch.sources._pairs import Pairs, nullable
 from knockwatch.tables import ACCEPTED, DENIED, REFUSED, UNKNOWN
 
-UPTIME = r"^\[ *(\d+\.\d+)\] ?"
-"""printk's time stamp: seconds since boot."""
+_STAMP_BLANKS = 5
+"""printk pads the seconds of its time stamp to five places: ``[    5.123456]``."""
 FLAGS = ("SYN", "ACK", "FIN", "RST", "PSH", "URG")
 PROTOCOLS = {"icmpv6": "icmp6", "1": "icmp", "6": "tcp", "17": "udp", "58": "icmp6"}
 _WORD = re.compile(r"[A-Za-z]+")
@@ -74,33 +74,26 @@ class Netfilter:
         protocol = pairs.text("PROTO").str.to_lowercase()
         protocol = protocol.replace(PROTOCOLS)
         destination = shortest(pairs.text("DST"))
-        header = pairs.before("IN")
-        tail = pairs.after("PROTO")
+        stamp, prefix = _stamp_and_prefix(pairs)
         length = pairs.integer("LEN")
         entering, leaving = pairs.text("IN"), pairs.text("OUT")
         tcp = protocol == "tcp"
-        # The prefix may itself be long or odd; a line with none has an empty one.
-        rule = header.str.replace(UPTIME, "").str.strip_chars(" ").fill_null("")
         return pl.DataFrame(
             {
                 "line": messages["line"],
                 "time_us": messages["time_us"],
                 "time": messages["time"],
-                "clock_us": (header.str.extract(UPTIME, 1).cast(pl.Float64) * 1e6)
-                .round()
-                .cast(pl.Int64),
+                "clock_us": stamp,
                 "source_ip": shortest(pairs.text("SRC")),
                 "source_port": pairs.integer("SPT"),
                 "destination_ip": destination,
                 "destination_port": pairs.integer("DPT"),
                 "protocol": protocol,
-                "tcp_flags": _only(tcp, _flags(tail)),
+                "tcp_flags": _only(tcp, _flags(pairs)),
                 "icmp_type": pairs.integer("TYPE"),
                 "icmp_code": pairs.integer("CODE"),
                 "packet_length": length,
-                "payload_length": _payload(
-                    protocol, destination, length, pairs.integer("LEN", last=True)
-                ),
+                "payload_length": _payload(protocol, destination, length, pairs.integer("LEN", last=True)),
                 "ttl": _either(pairs.integer("TTL"), pairs.integer("HOPLIMIT")),
                 "ip_id": pairs.integer("ID"),
                 "tcp_window": pairs.integer("WINDOW"),
@@ -108,11 +101,11 @@ class Netfilter:
                 "tcp_ack": _only(tcp, pairs.integer("ACK")),
                 "forwarded": (entering.str.len_bytes() > 0) & (leaving.str.len_bytes() > 0),
                 "sensor": messages["host"],
-                "rule": rule,
-                "fragment": tail.str.contains("FRAG", literal=True).fill_null(value=False),
+                "rule": prefix,
+                "fragment": messages["message"].str.contains(" FRAG:", literal=True),
             }
         ).with_columns(
-            *outcome_of(rule, reading.settings.netfilter),
+            *outcome_of(prefix, reading.settings.netfilter),
             pl.lit("Linux").alias("vendor"),
             pl.lit("netfilter").alias("product"),
             pl.lit(1, dtype=pl.Int64).alias("event_count"),
@@ -160,8 +153,8 @@ def _outcome(prefix: str, settings: NetfilterSettings) -> tuple[str, str | None]
     if letter := _UNIFI.search(prefix):
         return _UNIFI_OUTCOMES[letter[1]], letter[1]
     for word in reversed(_WORD.findall(prefix)):
-        if outcome := words().get(word.lower(), ""):
-            return outcome, word
+        if known := words().get(word.lower()):
+            return known, word
     return UNKNOWN, None
 
 
@@ -172,40 +165,56 @@ def words() -> dict[str, str]:
     return {row["word"]: row["outcome"] for row in csv.DictReader(text.splitlines())}
 
 
-def _flags(tails: pl.Series) -> pl.Series:
-    """Read the TCP flags, bare words between RES= and URGP=, into the order of `FLAGS`."""
-    bits = np.zeros(len(tails), dtype=np.int64)
-    for index, flag in enumerate(FLAGS):
-        present = tails.str.contains(f" {flag} ", literal=True).fill_null(value=False)
-        bits |= present.to_numpy().astype(np.int64) << index
-    written = pl.Series(
-        [
-            ",".join(flag for index, flag in enumerate(FLAGS) if value >> index & 1)
-            for value in range(1 << len(FLAGS))
-        ]
-    )
-    return written.gather(bits)
+def _stamp_and_prefix(pairs: Pairs) -> tuple[pl.Series, pl.Series]:
+    """Read printk's stamp, ``[ 2719.233649] ``, as microseconds since boot, and what stands up to ``IN=``."""
+    begin = pairs.starts + 1
+    seconds_at = begin + 1
+    for _ in range(_STAMP_BLANKS):
+        seconds_at = seconds_at + (pairs.bytes[seconds_at] == ord(" "))
+    bracket = pairs.bytes[begin] == ord("[")
+    seconds, point = pairs.number(np.where(bracket, seconds_at, -1))
+    fraction, close = pairs.number(np.where(pairs.bytes[point] == ord("."), point + 1, -1))
+    stamped = bracket & (close - point == 7) & (pairs.bytes[close] == ord("]"))
+    first = np.where(stamped, close + 1, begin)
+    first = first + (pairs.bytes[first] == ord(" "))
+    body = pairs.at("IN")
+    prefix = pairs.cut(np.where(body >= 0, first, -1), body - len("IN=")).fill_null("")
+    return nullable(seconds * 1_000_000 + fraction, stamped), prefix.str.strip_chars(" ")
 
 
-def _payload(
-    protocol: pl.Series, destination: pl.Series, length: pl.Series, last: pl.Series
-) -> pl.Series:
-    """Work out the payload: UDP prints its own length, ICMP's follows from the packet's; TCP's is not logged."""
+def _flags(pairs: Pairs) -> pl.Series:
+    """Read the TCP flags, bare words before ``URGP=``, into the order of `FLAGS`."""
+    before = np.maximum(pairs.at("WINDOW"), pairs.at("RES"))
+    begins = np.where(before >= 0, pairs.blank(before), -1)
+    urgent = pairs.at("URGP")
+    bare = pairs.cut(begins, np.where(urgent >= 0, urgent - len("URGP="), pairs.ends()))
+    # Few combinations occur, so each is read once.
+    distinct = bare.drop_nulls().unique()
+    written = [
+        ",".join(flag for flag in FLAGS if flag in set(combination.split())) for combination in distinct
+    ]
+    return bare.replace_strict(distinct, written, default=None, return_dtype=pl.String)
+
+
+def _payload(protocol: pl.Series, destination: pl.Series, length: pl.Series, last: pl.Series) -> pl.Series:
+    """Work out the payload: UDP prints its own length, ICMP's follows from the packet's, TCP's is unknown."""
     icmp_headers = (
         pl.when(pl.col("destination").str.contains(":", literal=True))
         .then(_IPV6_HEADER + _ICMP_HEADER)
         .otherwise(_IPV4_HEADER + _ICMP_HEADER)
     )
-    return pl.DataFrame(
-        {"protocol": protocol, "destination": destination, "length": length, "last": last}
-    ).select(
-        pl.when(pl.col("protocol") == "udp")
-        .then(pl.col("last") - _UDP_HEADER)
-        .when(pl.col("protocol").is_in(["icmp", "icmp6"]))
-        .then(pl.col("length") - icmp_headers)
-        .clip(lower_bound=0)
-        .alias("payload_length")
-    ).to_series()
+    return (
+        pl.DataFrame({"protocol": protocol, "destination": destination, "length": length, "last": last})
+        .select(
+            pl.when(pl.col("protocol") == "udp")
+            .then(pl.col("last") - _UDP_HEADER)
+            .when(pl.col("protocol").is_in(["icmp", "icmp6"]))
+            .then(pl.col("length") - icmp_headers)
+            .clip(lower_bound=0)
+            .alias("payload_length")
+        )
+        .to_series()
+    )
 
 
 def _only(mask: pl.Series, values: pl.Series) -> pl.Series:

@@ -1,0 +1,35 @@
+# Everything a newcomer runs: `make demo`, `make test`. Both set up their own environment in .venv.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test check lint types bench completion-shells clean
+
+demo: $(STAMP)  ## set up, then scan the shipped lab evidence
+	$(BIN)/knockwatch scan tests/data/demo
+
+test: $(STAMP)  ## set up, then run every test
+	$(BIN)/pytest -n auto
+
+check: lint types test  ## what CI runs
+
+lint: $(STAMP)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+bench: $(STAMP)  ## speed on netfilter text and quality on the labelled corpus
+	$(BIN)/python bench/netfilter.py
+	$(BIN)/python bench/quality.py
+
+# The versions that were tested stand in constraints.txt; pyproject.toml says what is needed.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
