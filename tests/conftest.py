@@ -5,8 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from knockwatch.ingest import Workspace
+
+# A slow machine is no failure: property tests have no deadline, and the same examples every time.
+settings.register_profile("knockwatch", deadline=None, derandomize=True)
+settings.load_profile("knockwatch")
 
 ROOT = Path(__file__).resolve().parent.parent
 

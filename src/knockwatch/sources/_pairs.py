@@ -10,6 +10,7 @@ import pyarrow as pa
 Integers = npt.NDArray[np.int64]
 Positions = npt.NDArray[np.int64]
 
+_WORD = 4
 _BLANK = 32
 _EQUALS = ord("=")
 _DIGITS_MAX = 18
@@ -40,18 +41,17 @@ class Pairs:
         arrow = framed.to_arrow(compat_level=pl.CompatLevel.oldest())
         offsets = np.frombuffer(arrow.buffers()[1], dtype=np.int64)
         begin, end = int(offsets[arrow.offset]), int(offsets[arrow.offset + len(arrow)])
-        self.starts: Positions = offsets[arrow.offset : arrow.offset + len(arrow)] - begin
+        self.starts: Positions = offsets[arrow.offset : arrow.offset + len(arrow)] - begin + _WORD
         body = arrow.buffers()[2]
-        # One newline more, so that a value at the very end has something behind it.
-        self.bytes = np.full(end - begin + 1, ord("\n"), dtype=np.uint8)
+        # Newlines around it, so that every ``=`` has a word before it and every value something behind it.
+        self.bytes = np.full(end - begin + _WORD + 1, ord("\n"), dtype=np.uint8)
         if body is not None:
-            self.bytes[:-1] = np.frombuffer(body, dtype=np.uint8)[begin:end]
+            self.bytes[_WORD:-1] = np.frombuffer(body, dtype=np.uint8)[begin:end]
         self._binary = framed.cast(pl.Binary)
         self.height = len(texts)
-        equals = np.flatnonzero(self.bytes == _EQUALS)
-        self._equals: Positions = equals[equals >= 4]
-        words = np.ndarray((max(len(self.bytes) - 3, 0),), dtype="<u4", buffer=self.bytes, strides=(1,))
-        self._words = words[self._equals - 4]
+        self._equals: Positions = np.flatnonzero(self.bytes == _EQUALS)
+        words = np.ndarray((len(self.bytes) - _WORD + 1,), dtype="<u4", buffer=self.bytes, strides=(1,))
+        self._words = words[self._equals - _WORD]
         first = np.searchsorted(self._equals, self.starts)
         counts = np.diff(np.append(first, len(self._equals)))
         self._text_of = np.repeat(np.arange(self.height), counts)
@@ -65,9 +65,12 @@ class Pairs:
         limit[self._text_of[found][::-1]] = self._equals[found][::-1]
         self._limit = limit
 
-    def at(self, key: str, *, last: bool = False) -> Positions:
-        """Find where each text's value of a key begins: the first (or last) one; -1 where there is none."""
-        found = self._find(key)
+    def at(self, key: str, *, last: bool = False, boundary: bool = True) -> Positions:
+        """Find where each text's value of a key begins: the first (or last) one; -1 where there is none.
+
+        Without `boundary` the key may follow any letter.
+        """
+        found = self._find(key, boundary=boundary)
         if self._limit is not None:
             found = found[self._equals[found] < self._limit[self._text_of[found]]]
         if not last:
@@ -110,9 +113,9 @@ class Pairs:
         value[present], ends[present] = number, np.where(sound, position + length, -1)
         return value, ends
 
-    def text(self, key: str) -> pl.Series:
+    def text(self, key: str, *, boundary: bool = True) -> pl.Series:
         """Read a key's value up to the next blank; null where the key is missing."""
-        where = self.at(key)
+        where = self.at(key, boundary=boundary)
         return self.cut(where, self.blank(where))
 
     def blank(self, where: Positions) -> Positions:

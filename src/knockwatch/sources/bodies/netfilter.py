@@ -76,7 +76,7 @@ class Netfilter:
         destination = shortest(pairs.text("DST"))
         stamp, prefix = _stamp_and_prefix(pairs)
         length = pairs.integer("LEN")
-        entering, leaving = pairs.text("IN"), pairs.text("OUT")
+        entering, leaving = pairs.text("IN", boundary=False), pairs.text("OUT")
         tcp = protocol == "tcp"
         return pl.DataFrame(
             {
@@ -177,7 +177,8 @@ def _stamp_and_prefix(pairs: Pairs) -> tuple[pl.Series, pl.Series]:
     stamped = bracket & (close - point == 7) & (pairs.bytes[close] == ord("]"))
     first = np.where(stamped, close + 1, begin)
     first = first + (pairs.bytes[first] == ord(" "))
-    body = pairs.at("IN")
+    # Shorewall's prefix touches the body: "Shorewall:net2fw:DROP:IN=eth0".
+    body = pairs.at("IN", boundary=False)
     prefix = pairs.cut(np.where(body >= 0, first, -1), body - len("IN=")).fill_null("")
     return nullable(seconds * 1_000_000 + fraction, stamped), prefix.str.strip_chars(" ")
 
