@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from knockwatch.detections import Kind, Leg, Level
+from knockwatch.detections import Kind, Leg, Level, Signal
 
 SCHEMA_VERSION = "1.0"
 
 Status = Literal["alert", "lead", "suppressed"]
 Confidence = Literal["low", "medium", "high"]
-Signal = Literal["sequence", "spa", "icmp", "magic-packet", "unknown"]
 
 LEGS: tuple[Leg, ...] = ("signal", "opening", "entry")
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["door", "signal", "callback", "daemon", "client", "change", "sniffer"]
 Leg = Literal["signal", "opening", "entry"]
+Signal = Literal["sequence", "spa", "icmp", "magic-packet", "unknown"]
 Level = Literal["low", "medium", "high", "critical"]
 
 
@@ -77,6 +78,35 @@ class Pointer:
 
 
 @dataclass(frozen=True)
+class Use:
+    """One use of a signal, or one try.
+
+    Parameters
+    ----------
+    source, entrant
+        Who sent it, and who entered; the same but for relayed signals.
+    start_us, end_us, entry_us
+        First step, last step, and the entry (None: nobody got in).
+    steps
+        What was sent, in order.
+    complete
+        Whether the signal was whole and worked (True), did not (False), or nobody can tell (None).
+    pointers, entry_pointers
+        The evidence of the steps, and of the entry.
+    """
+
+    source: str
+    entrant: str
+    start_us: int
+    end_us: int
+    entry_us: int | None
+    steps: tuple[str, ...]
+    complete: bool | None
+    pointers: tuple[Pointer, ...] = ()
+    entry_pointers: tuple[Pointer, ...] = ()
+
+
+@dataclass(frozen=True)
 class Finding:
     """What one detection says of one thing that happened.
 
@@ -104,6 +134,12 @@ class Finding:
         Whether this alone proves an opening (a daemon's own word).
     user, command_line
         Of a process.
+    signal
+        What kind of signal it is, where the detection can tell.
+    uses
+        Of a door: every use and every try, in order of time.
+    facts
+        Of a door: the numbers its score is made of.
     note
         One plain sentence for the explanation.
     pointers
@@ -127,6 +163,9 @@ class Finding:
     conclusive: bool = False
     user: str | None = None
     command_line: str | None = None
+    signal: Signal | None = None
+    uses: tuple[Use, ...] = ()
+    facts: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
     pointers: tuple[Pointer, ...] = field(default=())
 

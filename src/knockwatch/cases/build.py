@@ -1,0 +1,150 @@
+"""Findings to cases: stories, judged, explained, compared with what the site knows, and quoted; most urgent first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from knockwatch.cases import Case, Quote, Status
+from knockwatch.cases.context import Context, Knowledge
+from knockwatch.cases.explain import explanation, innocent, missing
+from knockwatch.cases.grouping import stories
+from knockwatch.cases.score import Verdict, judge
+from knockwatch.cases.story import Story, address_order
+from knockwatch.clock import rfc3339
+from knockwatch.config import Config
+from knockwatch.detections import Finding, Leg, Pointer, Rule, detections
+
+QUOTES = 50
+"""Most lines that a case quotes: what a reader can look through; the files hold the rest."""
+TECHNIQUE = "T1205.001"
+Told = tuple[Leg | None, Pointer]
+"""A line of evidence and the leg it is evidence for."""
+URGENCY: tuple[Status, ...] = ("alert", "lead", "suppressed")
+
+
+def build(
+    findings: Iterable[Finding],
+    config: Config,
+    quote: Callable[[Pointer], str],
+    file_name: Callable[[int], str],
+    rules: Mapping[str, Rule] | None = None,
+) -> list[Case]:
+    """Build the cases of an investigation.
+
+    Parameters
+    ----------
+    findings
+        What the detections say, in any order.
+    config
+        The site's configuration: its context and hosts are used.
+    quote
+        Gives the text of a line of evidence; called once for each line that is quoted, file by file and in the
+        order of the lines.
+    file_name
+        Gives the name of a file by its number.
+    rules
+        Id to rule, for techniques, severities and innocent explanations; None for all there are.
+
+    Returns
+    -------
+    list
+        Alerts, then leads, then what context explains; within them the highest score and the latest first.
+    """
+    if rules is None:
+        rules = {detection.rule.id: detection.rule for detection in detections()}
+    context = Context(config)
+    cases: list[Case] = []
+    told: list[tuple[Case, list[Told]]] = []
+    for story in stories(findings, context.hosts):
+        case = _case(story, judge(story, rules), context.of(story), rules)
+        lines = _telling(story)
+        if (more := len(lines) - QUOTES) > 0:
+            case.explanation.append(f"{QUOTES} lines of evidence are quoted, {more} more are not.")
+        cases.append(case)
+        told.append((case, lines[:QUOTES]))
+    texts = _texts(told, quote)
+    for case, lines in told:
+        case.evidence = [
+            Quote(
+                leg,
+                pointer.table,
+                file_name(pointer.file),
+                pointer.line,
+                rfc3339(pointer.time_us),
+                texts[pointer.file, pointer.line],
+            )
+            for leg, pointer in lines
+        ]
+    return in_order(cases)
+
+
+def in_order(cases: Iterable[Case]) -> list[Case]:
+    """Sort cases, the most urgent first: by status, score, last time seen, id."""
+    by_id = sorted(cases, key=lambda case: case.id)
+    latest = sorted(by_id, key=lambda case: case.last_seen or "", reverse=True)
+    return sorted(latest, key=lambda case: (URGENCY.index(case.status), -case.score))
+
+
+def _case(story: Story, verdict: Verdict, knowledge: Knowledge, rules: Mapping[str, Rule]) -> Case:
+    """Write a story as a case, without its quotes."""
+    fired = sorted({finding.rule for finding in story.findings})
+    techniques = {technique for rule in fired if rule in rules for technique in rules[rule].attack}
+    return Case(
+        id=story.id,
+        kind=story.kind,
+        status=_status(verdict, knowledge),
+        suppressed_by=knowledge.suppressed_by,
+        severity=verdict.severity,
+        confidence=verdict.confidence,
+        score=verdict.score,
+        signal=story.signal,
+        sources=sorted(story.sources, key=address_order),
+        destination=story.destination,
+        host=story.host,
+        sequence=list(story.sequence),
+        order_known=story.order_known,
+        door=story.door,
+        attempts=[knock.attempt() for knock in story.knocks],
+        first_seen=rfc3339(min(finding.start_us for finding in story.findings)),
+        last_seen=rfc3339(max(finding.end_us for finding in story.findings)),
+        legs=story.legs,
+        rules=fired,
+        attack=sorted(techniques) or [TECHNIQUE],
+        score_parts=verdict.score_parts,
+        innocent_explanations=innocent(story, rules),
+        missing=missing(story),
+        explanation=explanation(story, knowledge),
+    )
+
+
+def _status(verdict: Verdict, knowledge: Knowledge) -> Status:
+    """Apply what the site knows to a verdict."""
+    if knowledge.suppressed_by:
+        return "suppressed"
+    opened = [actor for actor, _ in knowledge.known if actor.opened]
+    if opened and not any(actor.opened for actor in knowledge.unknown):
+        # All who got in may; strangers that tried the door and failed are worth keeping, not worth waking anyone.
+        return "lead"
+    return verdict.status
+
+
+def _telling(story: Story) -> list[Told]:
+    """List the lines of evidence, each once: the best of every finding first, conclusive findings before others."""
+    ranked = [
+        (rank, not finding.conclusive, finding.complete is None, index, finding.leg, pointer)
+        for index, finding in enumerate(story.findings)
+        for rank, pointer in enumerate(finding.pointers)
+    ]
+    ranked.sort(key=lambda line: line[:4])
+    lines: dict[tuple[int, int], Told] = {}
+    for *_, leg, pointer in ranked:
+        lines.setdefault((pointer.file, pointer.line), (leg, pointer))
+    return list(lines.values())
+
+
+def _texts(
+    told: Iterable[tuple[Case, list[Told]]], quote: Callable[[Pointer], str]
+) -> dict[tuple[int, int], str]:
+    """Read the text of all quoted lines, in the order in which they stand in the files."""
+    wanted = {(pointer.file, pointer.line): pointer for _, lines in told for _, pointer in lines}
+    return {place: quote(wanted[place]) for place in sorted(wanted)}

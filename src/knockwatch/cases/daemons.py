@@ -1,0 +1,142 @@
+"""Stories that a knock daemon tells of itself: one for each door of each host, by whomever it was tried."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from dataclasses import replace
+
+from knockwatch.cases.attempts import MINUTE_US, Knock, gather
+from knockwatch.cases.hosts import Hosts, host_names
+from knockwatch.cases.story import Actor, Story, by_time, kind_of, most_common
+from knockwatch.detections import Finding, Signal
+
+RUNNING_LINES = 3
+"""Lines that show, in the case of a door, that its daemon runs: more would crowd out its use."""
+Key = tuple[str, str]
+"""The host a daemon runs on and what it calls the door; empty where a line names none."""
+
+
+def daemons(findings: list[Finding], hosts: Hosts) -> tuple[list[Story], list[Finding]]:
+    """Group what knock daemons say by the host and the door they say it of.
+
+    Lines that name no host (knockd's own log) join the one door of that name that the same file also tells of;
+    those that name no door (an SPA packet without an answer) join the one at which the same source was seen within
+    the same minute. What daemons say of themselves (starting, stopping) goes with every door of their host; a host
+    with none is a story of a daemon that merely runs.
+    """
+    doors: dict[Key, list[Finding]] = defaultdict(list)
+    running: dict[str, list[Finding]] = defaultdict(list)
+    rest: list[Finding] = []
+    for finding in findings:
+        if finding.kind != "daemon":
+            rest.append(finding)
+            continue
+        place = hosts.place(finding.host, finding.destination)
+        name = finding.door_name or finding.door or ""
+        if name or finding.sources or finding.conclusive:
+            doors[place, name].append(finding)
+        else:
+            running[place].append(finding)
+    _adopt(doors)
+    shown = {
+        place: [replace(finding, pointers=finding.pointers[:RUNNING_LINES]) for finding in group]
+        for place, group in running.items()
+    }
+    told = [_door(key, by_time([*group, *shown.get(key[0], ())]), hosts) for key, group in doors.items()]
+    with_doors = {place for place, _ in doors}
+    told += [_running(place, group, hosts) for place, group in running.items() if place not in with_doors]
+    return told, rest
+
+
+def _adopt(doors: dict[Key, list[Finding]]) -> None:
+    """Give the lines that lack a host or a door to the one door that they must speak of."""
+    families: dict[str, list[Key]] = defaultdict(list)
+    for place, name in doors:
+        if place and name:
+            families[f"at {place}"].append((place, name))
+            families[f"named {name}"].append((place, name))
+    for orphan in [key for key in doors if not all(key)]:
+        place, name = orphan
+        family = families.get(f"at {place}" if place else f"named {name}", [])
+        meet = _meet if place else _share_a_file
+        meeting = [key for key in family if meet(doors[orphan], doors[key])]
+        if len(meeting) == 1:
+            doors[meeting[0]] = by_time([*doors[meeting[0]], *doors.pop(orphan)])
+
+
+def _share_a_file(some: list[Finding], others: list[Finding]) -> bool:
+    """Tell whether one file tells of both."""
+    return not _files(some).isdisjoint(_files(others))
+
+
+def _files(findings: list[Finding]) -> set[int]:
+    """Give the numbers of the files that tell of findings."""
+    return {pointer.file for finding in findings for pointer in finding.pointers}
+
+
+def _meet(some: list[Finding], others: list[Finding]) -> bool:
+    """Tell whether both speak of one source within a minute."""
+    times: dict[str, list[int]] = defaultdict(list)
+    for finding in others:
+        for source in finding.sources:
+            times[source].append(finding.end_us)
+    for known in times.values():
+        known.sort()
+    for finding in some:
+        for source in finding.sources:
+            known = times.get(source, [])
+            index = bisect_left(known, finding.end_us - MINUTE_US)
+            if index < len(known) and known[index] <= finding.end_us + MINUTE_US:
+                return True
+    return False
+
+
+def _door(key: Key, findings: list[Finding], hosts: Hosts) -> Story:
+    """Tell of one door and all who tried it."""
+    place, name = key
+    host, destination = hosts.joined(
+        most_common(finding.host for finding in findings),
+        most_common(finding.destination for finding in findings),
+    )
+    knocks = gather(Knock.of(finding) for finding in findings if finding.sources)
+    sources = dict.fromkeys(source for finding in findings for source in finding.sources)
+    opened = {source for finding in findings if finding.conclusive for source in finding.sources}
+    complete = (finding for finding in findings if finding.complete or finding.conclusive)
+    sequence = most_common(finding.sequence for finding in complete) or ()
+    return Story(
+        "daemon",
+        (place or destination or "", name),
+        findings,
+        knocks=knocks,
+        actors=[Actor(source, host_names(None, source, hosts), source in opened) for source in sources],
+        sources=list(sources),
+        destination=destination,
+        host=host,
+        signal=_signal_of(sequence, findings),
+        sequence=sequence,
+        order_known=all(finding.order_known for finding in findings if finding.sequence == sequence),
+        door=most_common(finding.door for finding in findings),
+        door_name=most_common(finding.door_name for finding in findings),
+    )
+
+
+def _running(place: str, findings: list[Finding], hosts: Hosts) -> Story:
+    """Tell of a daemon that runs and that nobody was seen to use."""
+    host, destination = hosts.joined(
+        most_common(finding.host for finding in findings),
+        most_common(finding.destination for finding in findings),
+    )
+    return Story("daemon", (place, "running"), findings, destination=destination, host=host)
+
+
+def _signal_of(sequence: tuple[str, ...], findings: list[Finding]) -> Signal:
+    """Tell which signal a door takes: as found, else by the daemon, of which fwknopd alone takes SPA packets."""
+    found: Signal | None = most_common(finding.signal for finding in findings)
+    if known := found or kind_of(sequence):
+        return known
+    # What daemons say of themselves names no source, and may be of another daemon on the same host.
+    words = " ".join(f"{told.label} {told.door_name or ''} {told.note}" for told in findings if told.sources)
+    if "fwknop" in words.lower() or "SPA" in words:
+        return "spa"
+    return "sequence" if any(finding.door_name for finding in findings) else "unknown"

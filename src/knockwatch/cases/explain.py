@@ -1,0 +1,189 @@
+"""A story in plain sentences: why, why not a scan, what would settle it; the verdict is made elsewhere."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from knockwatch.cases.context import Knowledge
+from knockwatch.cases.story import Story
+from knockwatch.detections import Rule
+
+NAMES_SHOWN = 4
+NOTES_SHOWN = 3
+
+
+def explanation(story: Story, knowledge: Knowledge) -> list[str]:
+    """Say what happened, why it is no scan or may be one, and what the site knows of it.
+
+    Returns
+    -------
+    list
+        Sentences; the first one is the case in a line.
+    """
+    tell = {"daemon": _daemon, "client": _client, "signal": _signal}.get(story.kind, _other)
+    sentences = [*tell(story), *_order(story), *_notes(story), *_known(story, knowledge)]
+    return list(dict.fromkeys(sentences))
+
+
+def missing(story: Story) -> list[str]:
+    """Say what evidence would settle the story."""
+    at = story.target
+    wanted: list[str] = []
+    if story.kind == "daemon" and not story.knocks and not story.opened:
+        return [f"who used it: the daemon's own log and the firewall log of {at}"]
+    if "opening" not in story.legs:
+        wanted.append(f"the opening: rule changes, new listeners or a knock daemon's log of {at}")
+    if "entry" not in story.legs:
+        who = "the source" if len(story.sources) == 1 else "these sources"
+        wanted.append(f"the entry: log-ins, firewall accepts or flows of {who} at {at} soon after")
+    if story.kind == "daemon" and story.door is None:
+        wanted.append("which port the door opens: the daemon's configuration or the command it runs")
+    if story.kind == "daemon" and not story.sequence and story.signal == "sequence":
+        wanted.append(f"the secret sequence: /etc/knockd.conf of {at}, or a capture of a knock")
+    if not story.order_known:
+        wanted.append("the order of the probes: a log with finer times, or a capture")
+    return wanted
+
+
+def innocent(story: Story, rules: Mapping[str, Rule]) -> list[str]:
+    """Say what innocent activity looks the same: what the rules that fired say, and how to tell us."""
+    words = {
+        reason
+        for finding in story.findings
+        if finding.rule in rules
+        for reason in rules[finding.rule].false_positives
+    }
+    own = {
+        "daemon": "a door of the site's own: name it in context.doors, with who may knock",
+        "client": "an administrator who knocks at a door of the site: name the user or host in "
+        "context.administrators",
+        "signal": "a port scan, a mistyped address or a service that moved",
+    }
+    return [*([own[story.kind]] if story.kind in own else []), *sorted(words)]
+
+
+def enumerated(items: Iterable[str], most: int = NAMES_SHOWN) -> str:
+    """List things in a sentence: a, b and 3 more."""
+    names = list(items)
+    shown = names[:most] if len(names) > most + 1 else names
+    if more := len(names) - len(shown):
+        return f"{', '.join(shown)} and {more} more"
+    return " and ".join(filter(None, (", ".join(shown[:-1]), *shown[-1:])))
+
+
+def times(count: int) -> str:
+    """Say how often."""
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")
+
+
+def _daemon(story: Story) -> Iterator[str]:
+    """Tell of a door by what its daemon says."""
+    openings = [knock for knock in story.knocks if knock.opened]
+    failed = [knock for knock in story.knocks if knock.complete is False]
+    begun = [knock for knock in story.knocks if knock.complete is None]
+    shut = [knock for knock in story.knocks if knock.complete and not knock.opened]
+    door = " ".join(filter(None, ("the door", story.door_name, story.door and f"({story.door})")))
+    if openings:
+        who = enumerated(dict.fromkeys(knock.source for knock in openings))
+        count = times(len(openings))
+        yield f"The log of {story.target} says that a complete signal opened {door} {count}, for {who}."
+        yield (
+            "This is no scan: such a door opens only for a source that sent the whole secret signal, "
+            "which probing at random does not hit."
+        )
+    elif story.opened:
+        yield f"The log of {story.target} says that a complete signal opened {door}; it does not say for whom."
+    elif not story.knocks:
+        yield f"A knock daemon runs on {story.target}; nobody was seen to knock."
+    if shut:
+        who = enumerated(dict.fromkeys(knock.source for knock in shut))
+        yield (
+            f"{who} sent a complete signal to {door} on {story.target} {times(len(shut))} without a word of "
+            "an opening: it may be a signal that closes the door, or one that the daemon lost."
+        )
+    for knocks, verb in ((failed, "failed at"), (begun, "began the signal of")):
+        if knocks:
+            who = enumerated(dict.fromkeys(knock.source for knock in knocks))
+            yield f"{who} {verb} {door} on {story.target} {times(len(knocks))}."
+    if story.knocks and not story.opened:
+        yield "One port of the secret is enough for such a line, so a scan that hits it looks the same."
+
+
+def _client(story: Story) -> Iterator[str]:
+    """Tell of a knock client."""
+    commands = Counter(finding.command_line for finding in story.findings if finding.command_line)
+    who = story.actors[0].shown if story.actors else "Someone"
+    at = f", at {story.destination}" if story.destination else ""
+    yield f"{who} started a program that sends knocks {times(len(story.knocks))}{at}."
+    if story.sequence:
+        yield f"It was told to send {', '.join(story.sequence)}."
+    yield from (f"Command line: {command}" for command in list(commands)[:NAMES_SHOWN])
+    yield (
+        "This is no scan: the program sends a signal to one host, and it was started here, where its user and "
+        "purpose can be asked for."
+    )
+
+
+def _signal(story: Story) -> Iterator[str]:
+    """Tell of a run of probes."""
+    who = enumerated(story.sources) or "a source that the evidence does not name"
+    count = len(story.knocks)
+    took = min((knock.end_us - knock.start_us for knock in story.knocks), default=0) / 1e6
+    within = f"within {took:.3g} s" if took else "at once"
+    yield (
+        f"{who} was denied at {', '.join(story.sequence)} of {story.target} {within}"
+        + (f", {times(count)} in the same way." if count > 1 else ".")
+    )
+    if count > 1:
+        yield (
+            "Noise seldom repeats a run at one host, but scanners that work through a list do; nothing here "
+            "says that a door opened."
+        )
+    else:
+        yield "Scans and mistakes look the same: without an opening or an entry this is no more than a lead."
+
+
+def _other(story: Story) -> Iterator[str]:
+    """Tell of a kind of story that has no words of its own."""
+    who = f" by {enumerated(story.sources)}" if story.sources else ""
+    yield f"Evidence of the kind {story.kind} on {story.target}{who}."
+
+
+def _order(story: Story) -> Iterator[str]:
+    """Say where the order of a signal is not known."""
+    if story.sequence and not story.order_known:
+        yield (
+            "The order of the steps is unknown: the evidence gives them one and the same time, so they are "
+            "listed by port."
+        )
+
+
+def _notes(story: Story) -> Iterator[str]:
+    """Repeat what the detections say, each remark once: on the actors, if there are any, and what is odd first."""
+    acting = [finding for finding in story.findings if finding.sources] or story.findings
+    acting = sorted(acting, key=lambda finding: not (finding.complete and not finding.conclusive))
+    notes = list(dict.fromkeys(finding.note for finding in acting if finding.note))
+    yield from notes[:NOTES_SHOWN]
+    if (more := len(notes) - NOTES_SHOWN) > 0:
+        yield f"The detections make {more} more {'remarks' if more > 1 else 'remark'} of this sort."
+
+
+def _known(story: Story, knowledge: Knowledge) -> Iterator[str]:
+    """Say whom the site knows and whom it does not, where it knows some of them."""
+    if not knowledge.known:
+        return
+    if not knowledge.unknown:
+        yield "The site's configuration explains all who act here."
+        return
+    facts = list(dict.fromkeys(str(fact) for _, fact in knowledge.known))
+    known = enumerated(actor.shown for actor, _ in knowledge.known)
+    yield f"Known to the site: {known} ({enumerated(facts)})."
+    unknown: Sequence[str] = [
+        f"{actor.shown} (the door opened)" if actor.opened else actor.shown
+        for actor in sorted(knowledge.unknown, key=lambda actor: not actor.opened)
+    ]
+    yield f"Not authorised{' at this door' if story.door else ''}: {enumerated(unknown)}."
+    opened = any(actor.opened for actor, _ in knowledge.known)
+    if opened and not any(actor.opened for actor in knowledge.unknown):
+        yield "The door opened only for those who may; the others tried and were not let in."
