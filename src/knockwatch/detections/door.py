@@ -1,0 +1,315 @@
+"""The door: services that are closed, and open right after a signal for whoever sent it.
+
+The engine picks the few destinations at which a service was both answered and refused, or hardly ever visited, and
+drops their ordinary traffic; the inference over what is left is `knockwatch.inference`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import ibis
+import polars as pl
+
+from knockwatch.config import Thresholds
+from knockwatch.detections import Finding, Pointer, Rule, Use
+from knockwatch.inference import doors, sessions
+from knockwatch.inference.contacts import COLUMNS, contacts
+from knockwatch.inference.hosts import learn
+from knockwatch.tables import ACCEPTED, DENIED, REFUSED, UNANSWERED
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+DOOR = "DoorInferred"
+TRIED = "DoorTriedWithoutSignal"
+
+_ECHO_REQUESTS = (8, 128)
+_ICMP = ("icmp", "icmp6")
+_NO = ibis.literal(value=False)
+_POINTERS_A_USE = 24
+_TRIES_MOST = 1000
+"""Tries without a signal that are kept of one door: a flood of spoofed sources must not fill a case."""
+
+RULE = Rule(
+    id="door",
+    title="Service that opens only after a secret signal",
+    description=(
+        "A service that refuses everyone, and answers a source right after that source sent something that got no "
+        "answer: a sequence of ports, one packet, a ping. The steps that several entries have in common are the "
+        "secret; what differs between them is decoy."
+    ),
+    labels=(DOOR, TRIED),
+    attack=("T1205.001", "T1205"),
+    data_sources=(
+        "Network Traffic: Network Traffic Flow",
+        "Network Traffic: Network Connection Creation",
+        "Firewall: Firewall Rule Modification",
+    ),
+    tables=("connections", "messages"),
+    false_positives=(
+        "An administrator's own door, which is a door all the same: declare it under [context] doors.",
+        "A service that only some networks may reach, whose users' machines always send something else first, as a "
+        "ping or a file-sharing probe.",
+    ),
+    severity="critical",
+    confidence="high",
+    references=(
+        "https://attack.mitre.org/techniques/T1205/001/",
+        "https://attack.mitre.org/detectionstrategies/DET0302/",
+    ),
+)
+
+
+class DoorDetection:
+    """Infers doors from connections and log-ins."""
+
+    rule = RULE
+
+    def candidates(self, tables: Mapping[str, ir.Table], thresholds: Thresholds) -> ir.Table:
+        """Select what began at destinations that may have a door, without their ordinary sessions."""
+        rows = _beginnings(tables["connections"])
+        closed = rows.outcome.isin([DENIED, REFUSED, UNANSWERED])
+        answered = (rows.outcome == ACCEPTED) & ~rows.forwarded.fill_null(_NO)
+        rows = rows.mutate(
+            answered=answered.ifelse(1, 0), refused=closed.ifelse(1, 0), ping=rows.protocol.isin(_ICMP)
+        )
+        service = ["destination_ip", "protocol", "destination_port"]
+        services = (
+            rows.filter(~rows.ping)
+            .group_by(service)
+            .agg(
+                sessions=lambda t: t.answered.sum(),
+                refusals=lambda t: t.refused.sum(),
+                visitors=lambda t: t.source_ip.nunique(where=t.answered == 1),
+            )
+            .filter(
+                lambda t: (
+                    (t.sessions > 0) & ((t.refusals > 0) | (t.visitors <= thresholds.door_rare_sessions_max))
+                )
+            )
+        )
+        # A service refused on one address of a host may be visited on another, so destinations are kept whole.
+        logged_in = _hosts_with_log_ins(tables)
+        destinations = (
+            services.select("destination_ip")
+            .union(rows.semi_join(logged_in, rows.sensor == logged_in.host).select("destination_ip"))
+            .distinct()
+        )
+        there = rows.semi_join(destinations, "destination_ip")
+        ordinary = (there.answered == 1) & ~there.ping & (there.protocol != "udp")
+        kept = ibis.union(
+            there.filter(~ordinary), there.filter(ordinary).semi_join(services, service)
+        ).select(*COLUMNS, "sensor")
+        return ibis.union(kept, _log_ins(tables["messages"]))
+
+    def findings(self, candidates: pl.DataFrame, thresholds: Thresholds) -> Iterator[Finding]:
+        """Infer the doors, one finding each, and one for the tries at a door that resemble no secret."""
+        hosts = learn(candidates, {})
+        rows = _located(candidates, hosts)
+        for destination in doors.infer(contacts(rows), hosts, thresholds):
+            for door in destination.doors:
+                yield _of_door(door, hosts.get(door.destination))
+            for service, strangers in destination.strangers.items():
+                door = next(door for door in destination.doors if door.service == service)
+                if strangers:
+                    yield _of_strangers(door, strangers, hosts.get(door.destination))
+
+
+def _beginnings(connections: ir.Table) -> ir.Table:
+    """Select what begins something: a SYN alone, a datagram, an echo request; no late packet, no backscatter."""
+    flags: Any = connections.tcp_flags
+    kind: Any = connections.icmp_type
+    begins = ibis.cases(
+        (
+            connections.protocol == "tcp",
+            flags.isnull()
+            | (flags == "")
+            | (flags.contains("SYN") & ~flags.contains("ACK") & ~flags.contains("RST")),
+        ),
+        (connections.protocol.isin(_ICMP), kind.isnull() | kind.isin(_ECHO_REQUESTS)),
+        else_=connections.protocol == "udp",
+    )
+    return connections.filter(
+        begins,
+        connections.time_us.notnull(),
+        connections.source_ip.notnull(),
+        connections.destination_ip.notnull(),
+    )
+
+
+def _ssh(messages: ir.Table) -> ir.Table:
+    """Select the lines of SSH daemons that tell of a successful log-in (sshd's auth_log, dropbear's svr-auth.c)."""
+    program: Any = messages.program
+    message: Any = messages.message
+    return messages.filter(
+        program.isin(["sshd", "sshd-session", "dropbear"]),
+        message.re_search(r"^(?:Accepted \S+ for|Password auth succeeded|Pubkey auth succeeded)"),
+    )
+
+
+def _hosts_with_log_ins(tables: Mapping[str, ir.Table]) -> ir.Table:
+    """Name the hosts that somebody logged in to."""
+    return _ssh(tables["messages"]).select("host").distinct()
+
+
+def _log_ins(messages: ir.Table) -> ir.Table:
+    """Give log-ins the shape of connections: the host in `sensor`, the address and port of it not yet known."""
+    rows = _ssh(messages)
+    message: Any = rows.message
+    from_whom = r"from \[?([0-9A-Fa-f.:]+)\]?(?: port |:)(\d+)"
+    nothing: dict[str, Any] = {
+        "destination_ip": ibis.null("string"),
+        "destination_port": ibis.null("int32"),
+        "clock_us": ibis.null("int64"),
+        "icmp_type": ibis.null("int32"),
+        "payload_length": ibis.null("int32"),
+    }
+    known: dict[str, Any] = {
+        "source_ip": message.re_extract(from_whom, 1),
+        "source_port": message.re_extract(from_whom, 2).try_cast("int32"),
+        "protocol": ibis.literal("tcp"),
+        "outcome": ibis.literal(ACCEPTED),
+        "forwarded": ibis.literal(value=False),
+        "sensor": rows.host,
+    }
+    shaped = rows.mutate(**nothing, **known)
+    return shaped.filter(shaped.source_ip != "").select(*COLUMNS, "sensor")
+
+
+def _located(rows: pl.DataFrame, hosts: Mapping[str, str]) -> pl.DataFrame:
+    """Give log-ins the address and port they went to.
+
+    A connection with the same source address and port tells both; else the host's address of the same family, and
+    SSH's own port. A log-in at a host whose addresses nobody knows is left out.
+    """
+    log_ins = rows.filter(pl.col("destination_ip").is_null())
+    others = rows.filter(pl.col("destination_ip").is_not_null())
+    if log_ins.is_empty():
+        return others
+    seen = (
+        others.filter((pl.col("protocol") == "tcp") & pl.col("source_port").is_not_null())
+        .select("source_ip", "source_port", "destination_ip", "destination_port", seen_us="time_us")
+        .unique(["source_ip", "source_port"], keep="last", maintain_order=True)
+    )
+    six = pl.col("source_ip").str.contains(":", literal=True)
+    addresses = pl.DataFrame(
+        {"sensor": list(hosts.values()), "address": list(hosts)},
+        schema={"sensor": pl.String, "address": pl.String},
+    ).with_columns(pl.col("address").str.contains(":", literal=True).alias("six"))
+    located = (
+        log_ins.drop("destination_ip", "destination_port")
+        .join(seen.drop("seen_us"), on=["source_ip", "source_port"], how="left")
+        .with_columns(six.alias("six"))
+        .join(addresses.unique(["sensor", "six"], maintain_order=True), on=["sensor", "six"], how="left")
+        .with_columns(
+            pl.coalesce("destination_ip", "address").alias("destination_ip"),
+            pl.col("destination_port").fill_null(22).cast(pl.Int32),
+        )
+        .filter(pl.col("destination_ip").is_not_null())
+    )
+    return pl.concat([others, located.select(others.columns)])
+
+
+def _of_door(door: doors.Door, host: str | None) -> Finding:
+    """Tell of one door."""
+    uses = sorted(
+        [
+            *(_use(use, complete=True) for use in door.uses),
+            *(_use(use, complete=False if use.refused else None) for use in door.failed),
+        ],
+        key=lambda use: (use.start_us, use.source),
+    )
+    entered = [use for use in uses if use.entry_us is not None]
+    facts: dict[str, float] = {
+        "uses": len(door.uses),
+        "users": len({use.source for use in door.uses}),
+        "closed_to": door.closed_to,
+        "refused_first": door.refused_first,
+        "sessions": door.sessions,
+        "unexplained": door.unexplained,
+        "occurrences": door.occurrences,
+        "proven": door.proven,
+        "relayed": door.relayed,
+    }
+    if door.chance is not None:
+        facts["chance"] = door.chance
+    return Finding(
+        rule=RULE.id,
+        label=DOOR,
+        kind="door",
+        leg="entry",
+        start_us=uses[0].start_us,
+        end_us=max(use.entry_us or use.end_us for use in uses),
+        sources=tuple(
+            dict.fromkeys(who for use in uses for who in (use.source, *_relayers(door, use), use.entrant))
+        ),
+        destination=door.destination,
+        host=host,
+        door=door.service,
+        sequence=door.secret,
+        order_known=door.order_known,
+        complete=True,
+        signal=door.signal,
+        uses=tuple(uses),
+        facts=facts,
+        pointers=tuple(pointer for use in entered for pointer in (*use.pointers, *use.entry_pointers)),
+    )
+
+
+def _relayers(door: doors.Door, use: Use) -> tuple[str, ...]:
+    """Name those who sent single steps of a relayed signal."""
+    if not door.relayed:
+        return ()
+    return tuple(
+        contact.source for known in door.uses if known.entrant == use.entrant for contact in known.contacts
+    )
+
+
+def _of_strangers(door: doors.Door, tries: list[sessions.Use], host: str | None) -> Finding:
+    """Tell of those who tried a door without anything like its secret."""
+    uses = sorted((_use(use, complete=False) for use in tries), key=lambda use: (use.start_us, use.source))
+    kept = uses[:_TRIES_MOST]
+    return Finding(
+        rule=RULE.id,
+        label=TRIED,
+        kind="signal",
+        leg="signal",
+        start_us=uses[0].start_us,
+        end_us=max(use.end_us for use in uses),
+        sources=tuple(dict.fromkeys(use.source for use in kept)),
+        destination=door.destination,
+        host=host,
+        door=door.service,
+        complete=False,
+        signal="unknown",
+        uses=tuple(kept),
+        facts={"tries": len(uses)},
+        pointers=tuple(pointer for use in kept for pointer in use.pointers),
+    )
+
+
+def _use(use: sessions.Use, *, complete: bool | None) -> Use:
+    """Tell of one use, or try, with where the evidence stands."""
+    sent = use.contacts[-_POINTERS_A_USE:] or ((use.refused,) if use.refused else ())
+    entry = use.entry
+    return Use(
+        source=use.source,
+        entrant=use.entrant,
+        start_us=use.start_us,
+        end_us=max(use.end_us, use.refused.time_us) if use.refused and not entry else use.end_us,
+        entry_us=entry.accepted_us if entry else None,
+        steps=use.steps,
+        complete=complete,
+        pointers=tuple(pointer for contact in sent for pointer in _pointers(contact)[:1]),
+        entry_pointers=_pointers(entry) if entry else (),
+    )
+
+
+def _pointers(contact: sessions.Contact) -> tuple[Pointer, ...]:
+    """Point to the rows of a contact."""
+    return tuple(Pointer("connections", file, line, contact.time_us) for file, line in contact.places)
+
+
+DETECTION = DoorDetection()

@@ -1,0 +1,91 @@
+"""Secrets: the ordered steps that several uses of a door have in common, decoys fallen away. It knows only steps."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+Steps = tuple[str, ...]
+
+DISTINCT_MOST = 40
+"""Different sequences compared pairwise; more would be quadratic work for an adversary to order."""
+STEPS_MOST = 64
+"""Last steps of a use that are looked at."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """A secret and the uses that contain it, by their index."""
+
+    steps: Steps
+    uses: tuple[int, ...]
+
+
+def common(a: Sequence[str], b: Sequence[str]) -> Steps:
+    """Give the longest common ordered subsequence of two sequences; of equal ones, the latest in `a`."""
+    longest = [[0] * (len(b) + 1) for _ in range(len(a) + 1)]
+    for i, left in enumerate(a):
+        for j, right in enumerate(b):
+            longest[i + 1][j + 1] = (
+                longest[i][j] + 1 if left == right else max(longest[i][j + 1], longest[i + 1][j])
+            )
+    steps: list[str] = []
+    i, j = len(a), len(b)
+    while i and j:
+        if a[i - 1] == b[j - 1]:
+            steps.append(a[i - 1])
+            i, j = i - 1, j - 1
+        elif longest[i - 1][j] >= longest[i][j - 1]:
+            i -= 1
+        else:
+            j -= 1
+    return tuple(reversed(steps))
+
+
+def contains(sequence: Sequence[str], steps: Sequence[str]) -> bool:
+    """Say whether the steps stand in the sequence, in order, others between them allowed."""
+    remaining = iter(sequence)
+    return all(step in remaining for step in steps)
+
+
+def agreements(uses: Sequence[Steps]) -> list[Agreement]:
+    """Find the secrets behind the uses of one service.
+
+    Parameters
+    ----------
+    uses
+        What each entry's source sent before; never empty.
+
+    Returns
+    -------
+    list of Agreement
+        Each use belongs to exactly one. The secret with the most support, counted in steps, is taken first; the
+        uses that do not contain it are looked at again. A use that agrees with no other is its own secret.
+    """
+    left = {index: use[-STEPS_MOST:] for index, use in enumerate(uses)}
+    found: list[Agreement] = []
+    while left:
+        steps = _best(list(left.values()))
+        members = tuple(index for index, use in left.items() if contains(use, steps))
+        found.append(Agreement(steps, members))
+        for index in members:
+            del left[index]
+    return found
+
+
+def _best(uses: Sequence[Steps]) -> Steps:
+    """Choose the sequence that explains most steps of most uses."""
+    counts = Counter(uses)
+    distinct = [use for use, _ in counts.most_common(DISTINCT_MOST)]
+    candidates = {use for use in distinct if counts[use] > 1}
+    candidates |= {common(a, b) for a, b in combinations(distinct, 2)}
+    candidates.discard(())
+    supported = {
+        steps: sum(count for use, count in counts.items() if contains(use, steps))
+        for steps in candidates
+    }
+    if not supported:
+        return distinct[0]
+    return max(supported, key=lambda steps: (supported[steps] * len(steps), len(steps), steps))
