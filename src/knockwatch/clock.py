@@ -200,17 +200,17 @@ def date_yearless(
         (abs(moment - date), moment)
         for date in known
         for year in (date.year - 1, date.year, date.year + 1)
-        if (moment := _moment(year, newest))
+        if (moment := moment_in(year, newest))
     ]
     if candidates:
         return min(candidates)[1], True
     for year in range(modified.year + 1, modified.year - 9, -1):
-        if (moment := _moment(year, newest)) and moment <= modified + AHEAD:
+        if (moment := moment_in(year, newest)) and moment <= modified + AHEAD:
             return moment, False
     return modified, False
 
 
-def _moment(year: int, parts: tuple[int, int, int, int, int]) -> datetime | None:
+def moment_in(year: int, parts: tuple[int, int, int, int, int]) -> datetime | None:
     """Build a moment, or None where that year has no such day."""
     try:
         return datetime(year, *parts, tzinfo=UTC)

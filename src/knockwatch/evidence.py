@@ -26,6 +26,8 @@ from knockwatch.errors import EvidenceError
 
 BLOCK_BYTES = 4 << 20
 """Bytes read at a time: small enough to stay in a core's cache, large enough to amortise a batch."""
+STEP_BYTES = 8 << 10
+"""Bytes asked of a decompressor at a time: what is lost where its stream breaks is less than this."""
 MAX_LINE = 1 << 20
 """Longest line kept, in bytes: no log format of this field comes near, and a crafted one must not fill memory."""
 HEAD_BYTES = 64 << 10
@@ -37,7 +39,8 @@ _MAGIC = {
     b"\xfd7zXZ\x00": "xz",
     b"\x28\xb5\x2f\xfd": "zstd",
 }
-_BROKEN_STREAM = (EOFError, OSError, zlib.error, lzma.LZMAError)
+BROKEN_STREAM = (EOFError, OSError, zlib.error, lzma.LZMAError)
+"""What a truncated or damaged stream raises."""
 
 
 @dataclass
@@ -76,48 +79,64 @@ class Evidence:
             case "xz":
                 return cast(BinaryIO, lzma.open(self.path, "rb"))
             case "zstd":
-                import zstandard
-
-                return cast(BinaryIO, zstandard.open(self.path, "rb"))
+                # Arrow's reader, since zstandard's takes a truncated file for a whole one.
+                return cast(BinaryIO, pa.CompressedInputStream(pa.OSFile(str(self.path)), "zstd"))
             case _:
                 return self.path.open("rb")
 
+    def pieces(self, size: int = BLOCK_BYTES) -> Iterator[bytes]:
+        """Read the uncompressed bytes in pieces of at most `size`; a broken stream raises when it is reached.
+
+        Decompressors raise in the middle of a read and take along what that read had got: so theirs are small.
+        """
+        step = min(size, STEP_BYTES) if self.compression() else size
+        with self.open() as stream:
+            read = getattr(stream, "read1", stream.read)
+            while piece := read(step):
+                yield piece
+
     def head(self, size: int = HEAD_BYTES) -> bytes:
         """Read the first `size` uncompressed bytes; fewer where the stream is broken."""
-        pieces = io.BytesIO()
+        start = io.BytesIO()
         try:
-            with self.open() as stream:
-                while pieces.tell() < size and (piece := stream.read(size - pieces.tell())):
-                    pieces.write(piece)
-        except _broken_stream():
+            for piece in self.pieces(size):
+                start.write(piece)
+                if start.tell() >= size:
+                    break
+        except BROKEN_STREAM:
             pass
-        return pieces.getvalue()
+        return start.getvalue()[:size]
 
     def tail(self, size: int = HEAD_BYTES) -> bytes:
         """Read the last `size` uncompressed bytes, by seeking where the file is not compressed."""
         last = b""
         try:
-            with self.open() as stream:
-                if self.compression() is None:
+            if self.compression() is None:
+                with self.path.open("rb") as stream:
                     stream.seek(max(0, os.fstat(stream.fileno()).st_size - size))
                     return stream.read(size)
-                while piece := stream.read(size):
-                    last = (last + piece)[-size:]
-        except _broken_stream():
+            for piece in self.pieces():
+                last = (last + piece)[-size:]
+        except BROKEN_STREAM:
             pass
         return last
 
     def chunks(self, size: int = BLOCK_BYTES) -> Iterator[bytes]:
-        """Read the uncompressed bytes piece by piece; a broken stream ends early and is noted as a problem."""
+        """Read the uncompressed bytes, some `size` at a time; a broken stream ends early and is noted as a problem."""
+        gathered = io.BytesIO()
         try:
-            with self.open() as stream:
-                while piece := stream.read(size):
-                    self.bytes_read += len(piece)
-                    yield piece
-        except _broken_stream() as error:
+            for piece in self.pieces(size):
+                self.bytes_read += len(piece)
+                gathered.write(piece)
+                if gathered.tell() >= size:
+                    yield gathered.getvalue()
+                    gathered = io.BytesIO()
+        except BROKEN_STREAM as error:
             self.problems.append(
                 f"the file breaks off after {self.bytes_read} bytes ({error}); what stands before was read"
             )
+        if gathered.tell():
+            yield gathered.getvalue()
 
     def lines(self) -> Iterator[Lines]:
         """Read blocks of whole lines, the first line being 1."""
@@ -194,13 +213,6 @@ def _escape_malformed(block: bytes) -> tuple[bytes, int]:
             lines[index] = line.decode("utf-8", "backslashreplace").encode("utf-8")
             count += 1
     return b"\n".join(lines), count
-
-
-def _broken_stream() -> tuple[type[Exception], ...]:
-    """Name the errors of a truncated or damaged stream; zstd's is known only where zstd is used."""
-    import zstandard
-
-    return (*_BROKEN_STREAM, zstandard.ZstdError)
 
 
 def collect(arguments: Iterable[str], spool: Path) -> tuple[list[Evidence], list[str]]:
@@ -292,24 +304,25 @@ def text_of(evidence: Evidence, wanted: Iterable[int], limit: int = 2000) -> dic
     if not remaining:
         return found
     number, rest = 1, b""
-    with evidence.open() as stream:
-        try:
-            while remaining and (piece := stream.read(BLOCK_BYTES)):
-                block = rest + piece
-                count = block.count(b"\n")
-                if number + count <= remaining[0]:
-                    # None of these lines is wanted: keep only the one that is still open.
-                    rest = block[block.rfind(b"\n") + 1 :][:MAX_LINE]
-                    number += count
-                    continue
-                lines = block.split(b"\n")
-                rest = lines.pop()[:MAX_LINE]
-                while remaining and remaining[0] < number + len(lines):
-                    wanted_line = remaining.pop(0)
-                    found[wanted_line] = _decode(lines[wanted_line - number], limit)
-                number += len(lines)
-        except _broken_stream():
-            pass
+    try:
+        for piece in evidence.pieces():
+            block = rest + piece
+            count = block.count(b"\n")
+            if number + count <= remaining[0]:
+                # None of these lines is wanted: keep only the one that is still open.
+                rest = block[block.rfind(b"\n") + 1 :][:MAX_LINE]
+                number += count
+                continue
+            lines = block.split(b"\n")
+            rest = lines.pop()[:MAX_LINE]
+            while remaining and remaining[0] < number + len(lines):
+                wanted_line = remaining.pop(0)
+                found[wanted_line] = _decode(lines[wanted_line - number], limit)
+            number += len(lines)
+            if not remaining:
+                break
+    except BROKEN_STREAM:
+        pass
     if remaining and rest and remaining[0] == number:
         found[number] = _decode(rest, limit)
     return found

@@ -19,6 +19,7 @@ from knockwatch.clock import (
     Clock,
     date_yearless,
     dates_in,
+    moment_in,
     newest_yearless,
     rfc3339,
     zone_named,
@@ -250,7 +251,7 @@ def _pass_over(evidence: Evidence, summary: FileSummary) -> None:
             summary.example = {"line": line, "text": text[:EXAMPLE_CHARACTERS]}
     if summary.lines:
         summary.problems.append("no known format: `knockwatch sources list` shows what can be read")
-    else:
+    elif not evidence.problems:
         summary.problems.append("is empty")
 
 
@@ -269,8 +270,7 @@ def _clocks(
         newest = newest_yearless(head, file.tail())
         assert newest is not None
         if settings.time.year is not None:
-            moment = datetime(settings.time.year, *newest[:1], 1, tzinfo=UTC)
-            moment = datetime(moment.year, *newest, tzinfo=UTC)
+            moment = moment_in(settings.time.year, newest) or datetime(settings.time.year, 12, 31, tzinfo=UTC)
             why = "the configuration"
         else:
             modified = datetime.fromtimestamp(file.path.stat().st_mtime, UTC)
