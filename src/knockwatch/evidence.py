@@ -30,6 +30,8 @@ STEP_BYTES = 8 << 10
 """Bytes asked of a decompressor at a time: what is lost where its stream breaks is less than this."""
 MAX_LINE = 1 << 20
 """Longest line kept, in bytes: no log format of this field comes near, and a crafted one must not fill memory."""
+CUT_CHARACTERS = MAX_LINE // 4
+"""What is kept of a longer line, as its example; a character has at most four bytes."""
 HEAD_BYTES = 64 << 10
 """How much of a file its format is told from."""
 
@@ -177,6 +179,13 @@ class Lines:
     malformed: int = 0
     overlong: int = 0
 
+    def parted(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Part the whole lines from those that were cut, which nobody can read as they were meant."""
+        if not self.overlong:
+            return self.frame, self.frame.clear()
+        cut = pl.col("text").str.len_chars() >= CUT_CHARACTERS
+        return self.frame.filter(~cut), self.frame.filter(cut)
+
     @classmethod
     def of(cls, block: bytes, first: int) -> Lines:
         """Split a block that ends with a newline; `first` is the number of its first line."""
@@ -196,7 +205,7 @@ class Lines:
         if len(block) > MAX_LINE and int(np.diff(offsets).max(initial=0)) > MAX_LINE:
             too_long = text.str.len_bytes() > MAX_LINE
             overlong = int(too_long.sum())
-            text = text.zip_with(~too_long, text.str.head(MAX_LINE // 4))
+            text = text.zip_with(~too_long, text.str.head(CUT_CHARACTERS))
         numbers = pl.int_range(first, first + len(ends), dtype=pl.Int64, eager=True)
         frame = pl.DataFrame({"line": numbers, "text": text.str.strip_chars_end("\r\n")})
         return cls(frame, malformed, overlong)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 import polars as pl
 
 from knockwatch.cases import Case
+from knockwatch.cases.build import build
 from knockwatch.config import Config
-from knockwatch.ingest import Progress, Workspace
+from knockwatch.detections import Finding, Pointer, detections
+from knockwatch.engines.embedded import Engine
+from knockwatch.evidence import text_of
+from knockwatch.inference.hosts import addresses, learn, sightings
+from knockwatch.ingest import Progress, Workspace, ingest
+from knockwatch.specification import specification_findings, specification_union
+from knockwatch.views import views
 
 RuleSet = Literal["all", "seed"]
 
@@ -70,4 +77,89 @@ def scan(
     EvidenceError
         If nothing could be read.
     """
-    raise NotImplementedError
+    config = config or Config()
+    ingest(arguments, config.evidence, workspace, progress)
+    findings: list[Finding] = []
+    with Engine(workspace, memory_limit=memory_limit, since_us=since_us, until_us=until_us) as engine:
+        tables = engine.tables()
+        if rules == "seed":
+            table = engine.execute(specification_union(views(tables)))
+            findings += specification_findings(table)
+        else:
+            for detection in detections():
+                candidates = engine.execute(detection.candidates(tables, config.thresholds))
+                findings += detection.findings(candidates, config.thresholds)
+            table = findings_table(findings)
+        names = learn(engine.execute(sightings(tables["connections"])))
+    cases = build(
+        findings,
+        config,
+        quotes=lambda pointers: _texts(workspace, pointers),
+        file_name=lambda number: workspace.evidence[number].name,
+        learned=addresses(names),
+    )
+    return Result(cases, table, workspace, list(workspace.problems))
+
+
+def findings_table(findings: Iterable[Finding]) -> pl.DataFrame:
+    """Write findings as a table, one row each; `evidence` lists ``file:line`` numbers."""
+    rows = [
+        {
+            "rule": finding.rule,
+            "label": finding.label,
+            "kind": finding.kind,
+            "leg": finding.leg,
+            "start_us": finding.start_us,
+            "end_us": finding.end_us,
+            "sources": list(finding.sources),
+            "destination": finding.destination,
+            "host": finding.host,
+            "door": finding.door,
+            "door_name": finding.door_name,
+            "sequence": list(finding.sequence),
+            "order_known": finding.order_known,
+            "complete": finding.complete,
+            "conclusive": finding.conclusive,
+            "user": finding.user,
+            "command_line": finding.command_line,
+            "note": finding.note,
+            "evidence": [f"{pointer.file}:{pointer.line}" for pointer in finding.pointers],
+        }
+        for finding in findings
+    ]
+    return pl.DataFrame(rows, schema=_FINDING_COLUMNS)
+
+
+_FINDING_COLUMNS: dict[str, pl.DataType] = {
+    "rule": pl.String(),
+    "label": pl.String(),
+    "kind": pl.String(),
+    "leg": pl.String(),
+    "start_us": pl.Int64(),
+    "end_us": pl.Int64(),
+    "sources": pl.List(pl.String()),
+    "destination": pl.String(),
+    "host": pl.String(),
+    "door": pl.String(),
+    "door_name": pl.String(),
+    "sequence": pl.List(pl.String()),
+    "order_known": pl.Boolean(),
+    "complete": pl.Boolean(),
+    "conclusive": pl.Boolean(),
+    "user": pl.String(),
+    "command_line": pl.String(),
+    "note": pl.String(),
+    "evidence": pl.List(pl.String()),
+}
+
+
+def _texts(workspace: Workspace, pointers: Iterable[Pointer]) -> Mapping[tuple[int, int], str]:
+    """Read the lines that cases quote, each file once."""
+    wanted: dict[int, set[int]] = {}
+    for pointer in pointers:
+        wanted.setdefault(pointer.file, set()).add(pointer.line)
+    return {
+        (number, line): text
+        for number, lines in wanted.items()
+        for line, text in text_of(workspace.evidence[number], lines).items()
+    }

@@ -125,9 +125,12 @@ def client(user: str | None = "alice", host: str | None = "admin1", at: float = 
 def cases(findings: Iterable[Finding], toml: str = "") -> list[Case]:
     """Build cases with a configuration given as the text of its file."""
     config = Config.from_toml(toml, FILE_NAME)
-    return build(
-        findings, config, lambda pointer: f"line {pointer.line}", lambda number: f"file{number}.log", RULES
-    )
+    return build(findings, config, quotes, lambda number: f"file{number}.log", RULES)
+
+
+def quotes(pointers: Iterable[Pointer]) -> dict[tuple[int, int], str]:
+    """Give each line of evidence a text that tells which one it is."""
+    return {(pointer.file, pointer.line): f"line {pointer.line}" for pointer in pointers}
 
 
 def one(findings: Iterable[Finding], toml: str = "") -> Case:

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
@@ -228,15 +229,15 @@ def test_a_line_that_two_tables_hold_is_quoted_once() -> None:
     assert len(one([opening(pointers=both)]).evidence) == 1
 
 
-def test_lines_are_fetched_once_each_and_in_the_order_of_the_files() -> None:
-    asked: list[tuple[int, int]] = []
+def test_the_texts_of_all_quotes_are_asked_for_at_once() -> None:
+    asked: list[set[tuple[int, int]]] = []
 
-    def quote(pointer: Pointer) -> str:
-        asked.append((pointer.file, pointer.line))
-        return ""
+    def quotes(pointers: Iterable[Pointer]) -> dict[tuple[int, int], str]:
+        asked.append({(pointer.file, pointer.line) for pointer in pointers})
+        return {}
 
-    build([run(at=9), client(), opening(), run()], Config(), quote, str, RULES)
-    assert asked == sorted(set(asked))
+    found = build([run(at=9), client(), opening(), run()], Config(), quotes, str, RULES)
+    assert asked == [{(int(quote.file), quote.line) for case in found for quote in case.evidence}]
 
 
 def test_a_score_is_the_sum_of_its_parts_and_at_most_100() -> None:

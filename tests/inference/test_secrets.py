@@ -14,16 +14,12 @@ steps = st.lists(st.sampled_from("abcdef"), max_size=8).map(tuple)
 def longest(a: Sequence[str], b: Sequence[str]) -> int:
     """The length of the longest common subsequence, by trying all of them."""
     return next(
-        size
-        for size in range(len(a), -1, -1)
-        if any(contains(b, chosen) for chosen in combinations(a, size))
+        size for size in range(len(a), -1, -1) if any(contains(b, chosen) for chosen in combinations(a, size))
     )
 
 
 @given(steps, steps)
-def test_the_common_subsequence_is_in_both_and_none_is_longer(
-    a: tuple[str, ...], b: tuple[str, ...]
-) -> None:
+def test_the_common_subsequence_is_in_both_and_none_is_longer(a: tuple[str, ...], b: tuple[str, ...]) -> None:
     found = common(a, b)
     assert contains(a, found)
     assert contains(b, found)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from knockwatch.cases import Case, Quote, Status
 from knockwatch.cases.context import Context, Knowledge
+from knockwatch.cases.door_verdict import judge_door
+from knockwatch.cases.doors import lateral
 from knockwatch.cases.explain import explanation, innocent, missing
 from knockwatch.cases.grouping import stories
 from knockwatch.cases.score import Verdict, judge
@@ -17,6 +19,8 @@ from knockwatch.detections import Finding, Leg, Pointer, Rule, detections
 QUOTES = 50
 """Most lines that a case quotes: what a reader can look through; the files hold the rest."""
 TECHNIQUE = "T1205.001"
+Place = tuple[int, int]
+"""File number and line."""
 Told = tuple[Leg | None, Pointer]
 """A line of evidence and the leg it is evidence for."""
 URGENCY: tuple[Status, ...] = ("alert", "lead", "suppressed")
@@ -25,9 +29,10 @@ URGENCY: tuple[Status, ...] = ("alert", "lead", "suppressed")
 def build(
     findings: Iterable[Finding],
     config: Config,
-    quote: Callable[[Pointer], str],
+    quotes: Callable[[Iterable[Pointer]], Mapping[Place, str]],
     file_name: Callable[[int], str],
     rules: Mapping[str, Rule] | None = None,
+    learned: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Case]:
     """Build the cases of an investigation.
 
@@ -37,13 +42,14 @@ def build(
         What the detections say, in any order.
     config
         The site's configuration: its context and hosts are used.
-    quote
-        Gives the text of a line of evidence; called once for each line that is quoted, file by file and in the
-        order of the lines.
+    quotes
+        Gives the texts of lines of evidence, by file number and line; called once.
     file_name
         Gives the name of a file by its number.
     rules
         Id to rule, for techniques, severities and innocent explanations; None for all there are.
+    learned
+        Host name to addresses, as evidence tells.
 
     Returns
     -------
@@ -52,17 +58,22 @@ def build(
     """
     if rules is None:
         rules = {detection.rule.id: detection.rule for detection in detections()}
-    context = Context(config)
+    context = Context(config, learned)
     cases: list[Case] = []
     told: list[tuple[Case, list[Told]]] = []
     for story in stories(findings, context.hosts):
-        case = _case(story, judge(story, rules), context.of(story), rules)
+        case = _case(
+            story,
+            judge_door(story) if story.kind == "door" else judge(story, rules),
+            context.of(story),
+            rules,
+        )
         lines = _telling(story)
         if (more := len(lines) - QUOTES) > 0:
             case.explanation.append(f"{QUOTES} lines of evidence are quoted, {more} more are not.")
         cases.append(case)
         told.append((case, lines[:QUOTES]))
-    texts = _texts(told, quote)
+    texts = quotes(pointer for _, lines in told for _, pointer in lines)
     for case, lines in told:
         case.evidence = [
             Quote(
@@ -71,7 +82,7 @@ def build(
                 file_name(pointer.file),
                 pointer.line,
                 rfc3339(pointer.time_us),
-                texts[pointer.file, pointer.line],
+                texts.get((pointer.file, pointer.line), ""),
             )
             for leg, pointer in lines
         ]
@@ -104,7 +115,9 @@ def _case(story: Story, verdict: Verdict, knowledge: Knowledge, rules: Mapping[s
         sequence=list(story.sequence),
         order_known=story.order_known,
         door=story.door,
+        lateral=lateral(story),
         attempts=[knock.attempt() for knock in story.knocks],
+        entries=story.entries,
         first_seen=rfc3339(min(finding.start_us for finding in story.findings)),
         last_seen=rfc3339(max(finding.end_us for finding in story.findings)),
         legs=story.legs,
@@ -140,11 +153,3 @@ def _telling(story: Story) -> list[Told]:
     for *_, leg, pointer in ranked:
         lines.setdefault((pointer.file, pointer.line), (leg, pointer))
     return list(lines.values())
-
-
-def _texts(
-    told: Iterable[tuple[Case, list[Told]]], quote: Callable[[Pointer], str]
-) -> dict[tuple[int, int], str]:
-    """Read the text of all quoted lines, in the order in which they stand in the files."""
-    wanted = {(pointer.file, pointer.line): pointer for _, lines in told for _, pointer in lines}
-    return {place: quote(wanted[place]) for place in sorted(wanted)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -136,6 +137,20 @@ class Knowledge:
         return "; ".join(str(fact) for fact in dict.fromkeys(facts))
 
 
+def _with_learned(
+    configured: Mapping[str, Sequence[str]], learned: Mapping[str, Sequence[str]]
+) -> dict[str, tuple[str, ...]]:
+    """Add what evidence tells of hosts to what the site says of them."""
+    named = {name.lower() for name in configured}
+    taken = {address for addresses in configured.values() for address in addresses}
+    hosts = {name: tuple(addresses) for name, addresses in configured.items()}
+    for name, addresses in learned.items():
+        new = tuple(address for address in addresses if address not in taken)
+        if new and name.lower() not in named:
+            hosts[name] = new
+    return hosts
+
+
 class Context:
     """What the site knows, indexed for many cases.
 
@@ -143,10 +158,12 @@ class Context:
     ----------
     config
         The site's configuration.
+    learned
+        Host name to addresses, as evidence tells; what the configuration says of an address or a name wins.
     """
 
-    def __init__(self, config: Config) -> None:
-        self.hosts = Hosts(config.hosts)
+    def __init__(self, config: Config, learned: Mapping[str, Sequence[str]] | None = None) -> None:
+        self.hosts = Hosts(_with_learned(config.hosts, learned or {}))
         self.lists: dict[str, _Entries] = {}
         for key in (*WHO_MAY_KNOCK, *WHO_PROBES):
             self.lists[key] = _Entries(self.hosts)
@@ -177,7 +194,7 @@ class Context:
         for door in doors:
             # A daemon's case is about one door. A client or a run of probes only shows whom it is sent to, so
             # there the door must name who may knock: "anyone" would excuse every scan of the host.
-            fits = door.port == story.door if story.kind == "daemon" else not door.anyone
+            fits = door.port == story.door if story.kind in {"daemon", "door"} else not door.anyone
             if fits and (fact := door.admits(actor)):
                 return fact
         keys = WHO_MAY_KNOCK if actor.opened else (*WHO_MAY_KNOCK, *WHO_PROBES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import replace
 
 from knockwatch.cases.attempts import MINUTE_US, Knock, gather
@@ -13,6 +14,8 @@ from knockwatch.detections import Finding, Signal
 
 RUNNING_LINES = 3
 """Lines that show, in the case of a door, that its daemon runs: more would crowd out its use."""
+STAGES_MEANT = 2
+"""Stages reached from which a try is taken for one: the first is hit by chance."""
 Key = tuple[str, str]
 """The host a daemon runs on and what it calls the door; empty where a line names none."""
 
@@ -27,12 +30,17 @@ def daemons(findings: list[Finding], hosts: Hosts) -> tuple[list[Story], list[Fi
     """
     doors: dict[Key, list[Finding]] = defaultdict(list)
     running: dict[str, list[Finding]] = defaultdict(list)
+    touched: dict[str, list[Finding]] = defaultdict(list)
     rest: list[Finding] = []
+    passers_by = passing(finding for finding in findings if finding.kind == "daemon")
     for finding in findings:
         if finding.kind != "daemon":
             rest.append(finding)
             continue
         place = hosts.place(finding.host, finding.destination)
+        if finding in passers_by:
+            touched[place].append(finding)
+            continue
         name = finding.door_name or finding.door or ""
         if name or finding.sources or finding.conclusive:
             doors[place, name].append(finding)
@@ -45,8 +53,57 @@ def daemons(findings: list[Finding], hosts: Hosts) -> tuple[list[Story], list[Fi
     }
     told = [_door(key, by_time([*group, *shown.get(key[0], ())]), hosts) for key, group in doors.items()]
     with_doors = {place for place, _ in doors}
+    told += [_touched(place, group, hosts) for place, group in touched.items()]
     told += [_running(place, group, hosts) for place, group in running.items() if place not in with_doors]
     return told, rest
+
+
+def passing(findings: Iterable[Finding]) -> set[Finding]:
+    """Find the tries of those who merely touched a door.
+
+    One step of a sequence is what every scanner hits in time, and one who begins several doors of a host at once
+    knows none of them. They belong in no alert about a door that others opened.
+    """
+    known = list(findings)
+    opened = {
+        source for finding in known if finding.conclusive or finding.complete for source in finding.sources
+    }
+    begun: dict[str, set[str]] = defaultdict(set)
+    for finding in known:
+        for source in finding.sources:
+            if finding.door_name:
+                begun[source].add(finding.door_name)
+    return {
+        finding
+        for finding in known
+        if finding.facts.get("stage")
+        and not finding.complete
+        and opened.isdisjoint(finding.sources)
+        and (
+            finding.facts["stage"] < STAGES_MEANT or any(len(begun[source]) > 1 for source in finding.sources)
+        )
+    }
+
+
+def _touched(place: str, findings: list[Finding], hosts: Hosts) -> Story:
+    """Tell of all who touched the doors of one host in passing."""
+    told = by_time(findings)
+    host, destination = hosts.joined(
+        most_common(finding.host for finding in told), most_common(finding.destination for finding in told)
+    )
+    sources = list(dict.fromkeys(source for finding in told for source in finding.sources))
+    return Story(
+        "daemon",
+        (place, "touched in passing"),
+        told,
+        knocks=gather(Knock.of(finding) for finding in told),
+        actors=[Actor(source, host_names(None, source, hosts)) for source in sources],
+        sources=sources,
+        destination=destination,
+        host=host,
+        signal="sequence",
+        door=most_common(finding.door for finding in told),
+    )
 
 
 def _adopt(doors: dict[Key, list[Finding]]) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from knockwatch.cases.context import Knowledge
+from knockwatch.cases.door_words import tell_door
 from knockwatch.cases.story import Story
+from knockwatch.cases.wording import NAMES_SHOWN, enumerated, times
 from knockwatch.detections import Rule
 
-NAMES_SHOWN = 4
 NOTES_SHOWN = 3
 
 
@@ -21,7 +22,9 @@ def explanation(story: Story, knowledge: Knowledge) -> list[str]:
     list
         Sentences; the first one is the case in a line.
     """
-    tell = {"daemon": _daemon, "client": _client, "signal": _signal}.get(story.kind, _other)
+    tell = {"daemon": _daemon, "client": _client, "signal": _signal, "door": tell_door}.get(
+        story.kind, _other
+    )
     sentences = [*tell(story), *_order(story), *_notes(story), *_known(story, knowledge)]
     return list(dict.fromkeys(sentences))
 
@@ -55,26 +58,13 @@ def innocent(story: Story, rules: Mapping[str, Rule]) -> list[str]:
         for reason in rules[finding.rule].false_positives
     }
     own = {
+        "door": "a door of the site's own: name it in context.doors, with who may knock",
         "daemon": "a door of the site's own: name it in context.doors, with who may knock",
         "client": "an administrator who knocks at a door of the site: name the user or host in "
         "context.administrators",
         "signal": "a port scan, a mistyped address or a service that moved",
     }
     return [*([own[story.kind]] if story.kind in own else []), *sorted(words)]
-
-
-def enumerated(items: Iterable[str], most: int = NAMES_SHOWN) -> str:
-    """List things in a sentence: a, b and 3 more."""
-    names = list(items)
-    shown = names[:most] if len(names) > most + 1 else names
-    if more := len(names) - len(shown):
-        return f"{', '.join(shown)} and {more} more"
-    return " and ".join(filter(None, (", ".join(shown[:-1]), *shown[-1:])))
-
-
-def times(count: int) -> str:
-    """Say how often."""
-    return {1: "once", 2: "twice"}.get(count, f"{count} times")
 
 
 def _daemon(story: Story) -> Iterator[str]:

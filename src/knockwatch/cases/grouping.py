@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from knockwatch.cases.attempts import Knock, gather
 from knockwatch.cases.daemons import daemons
+from knockwatch.cases.doors import doors
 from knockwatch.cases.hosts import Hosts, host_names, user_names
 from knockwatch.cases.story import Actor, Story, by_time, kind_of, most_common, step_order
 from knockwatch.detections import Finding, Signal
@@ -64,7 +65,7 @@ def others(findings: list[Finding], hosts: Hosts) -> tuple[list[Story], list[Fin
     return [_other(key, group, hosts) for key, group in groups.items()], []
 
 
-GROUPINGS: tuple[Grouping, ...] = (daemons, clients, signals, others)
+GROUPINGS: tuple[Grouping, ...] = (doors, daemons, clients, signals, others)
 
 
 def _parted(findings: list[Finding], kind: str) -> tuple[list[Finding], list[Finding]]:

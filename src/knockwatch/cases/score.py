@@ -59,7 +59,7 @@ class Verdict:
     @property
     def score(self) -> int:
         """Sum of the parts, at most 100."""
-        return min(SCORE_MAX, sum(points for _, points in self.parts))
+        return max(0, min(SCORE_MAX, sum(points for _, points in self.parts)))
 
     @property
     def score_parts(self) -> list[dict[str, Any]]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import TypeVar
 
-from knockwatch.cases import LEGS
+from knockwatch.cases import LEGS, Entry
 from knockwatch.cases.attempts import Knock
 from knockwatch.detections import Finding, Kind, Leg, Signal
 
@@ -58,6 +58,10 @@ class Story:
         As in the case; the host of a client is the one it ran on.
     door_name
         What the daemon calls the door.
+    entries
+        Sessions through the door, by time.
+    facts
+        The numbers that the door's score is made of.
     """
 
     kind: Kind
@@ -73,6 +77,8 @@ class Story:
     order_known: bool = True
     door: str | None = None
     door_name: str | None = None
+    entries: list[Entry] = field(default_factory=list)
+    facts: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -91,6 +97,8 @@ class Story:
         seen = {finding.leg for finding in self.findings}
         if any(knock.complete is not None for knock in self.knocks):
             seen.add("signal")
+        if self.entries:
+            seen |= {"signal", "entry"}
         return [leg for leg in LEGS if leg in seen]
 
     @property

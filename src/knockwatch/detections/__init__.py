@@ -165,7 +165,7 @@ class Finding:
     command_line: str | None = None
     signal: Signal | None = None
     uses: tuple[Use, ...] = ()
-    facts: Mapping[str, float] = field(default_factory=dict)
+    facts: Mapping[str, float] = field(default_factory=dict, hash=False)
     note: str = ""
     pointers: tuple[Pointer, ...] = field(default=())
 

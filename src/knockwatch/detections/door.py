@@ -50,8 +50,10 @@ RULE = Rule(
     tables=("connections", "messages"),
     false_positives=(
         "An administrator's own door, which is a door all the same: declare it under [context] doors.",
-        "A service that only some networks may reach, whose users' machines always send something else first, as a "
-        "ping or a file-sharing probe.",
+        (
+            "A service that only some networks may reach, whose users' machines always send something else first, "
+            "as a ping or a file-sharing probe."
+        ),
     ),
     severity="critical",
     confidence="high",
@@ -106,7 +108,8 @@ class DoorDetection:
 
     def findings(self, candidates: pl.DataFrame, thresholds: Thresholds) -> Iterator[Finding]:
         """Infer the doors, one finding each, and one for the tries at a door that resemble no secret."""
-        hosts = learn(candidates, {})
+        own = candidates.filter(~pl.col("forwarded")).drop_nulls(["sensor", "destination_ip"])
+        hosts = learn(own.group_by("sensor", "destination_ip").agg(pl.len().alias("times")))
         rows = _located(candidates, hosts)
         for destination in doors.infer(contacts(rows), hosts, thresholds):
             for door in destination.doors:
@@ -232,6 +235,7 @@ def _of_door(door: doors.Door, host: str | None) -> Finding:
         "occurrences": door.occurrences,
         "proven": door.proven,
         "relayed": door.relayed,
+        "odd_ping": door.odd,
     }
     if door.chance is not None:
         facts["chance"] = door.chance

@@ -1,0 +1,23 @@
+"""Engines: where the expressions of detections and views run. The embedded one is the default.
+
+An engine gives the tables (`tables`) and executes expressions over them (`execute`); it knows no detection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+    import polars as pl
+
+
+class Engine(Protocol):
+    """What detections, views and reports need of an engine."""
+
+    def tables(self) -> Mapping[str, ir.Table]:
+        """Give the canonical tables, and Microsoft's where rows were exported from them."""
+
+    def execute(self, expression: ir.Table) -> pl.DataFrame:
+        """Run an expression and fetch its rows."""

@@ -70,9 +70,9 @@ def contacts(rows: pl.DataFrame) -> pl.DataFrame:
         .otherwise(pl.format("{}/{}", "protocol", "destination_port"))
     )
     key = ["source_ip", "destination_ip", "step", "source_port"]
-    apart = pl.col("at_us").diff().over(key) > pl.when(pl.col("step") == "icmp").then(
-        SAME_PING_US
-    ).otherwise(SAME_PACKET_US)
+    apart = pl.col("at_us").diff().over(key) > pl.when(pl.col("step") == "icmp").then(SAME_PING_US).otherwise(
+        SAME_PACKET_US
+    )
     accepted = (pl.col("outcome") == ACCEPTED) & ~pl.col("forwarded").fill_null(value=False)
     return (
         timed.with_columns(step.alias("step"))

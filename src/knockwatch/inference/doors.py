@@ -21,7 +21,7 @@ SPA_PORT = 62201
 SPA_BYTES = range(140, 1501)
 """Lengths that fwknopd accepts (fwknop's server/fwknopd_common.h)."""
 PING_BYTES = frozenset({0, 8, 24, 32, 40, 48, 56, 64})
-"""Payloads of ordinary pings: Linux and BSD 56 (48 and 40 with larger stamps), Windows 32, busybox 56, monitors less."""
+"""Payloads of ordinary pings: Linux and BSD 56 (48 and 40 with larger stamps), Windows 32, monitors less."""
 
 
 @dataclass
@@ -70,6 +70,13 @@ class Door:
     relayed: bool = False
 
     @property
+    def odd(self) -> bool:
+        """Whether the signal is a ping such as no ordinary ping program sends."""
+        return self.signal == "icmp" and all(
+            _odd_ping(contact) for use in self.uses for contact in use.contacts
+        )
+
+    @property
     def order_known(self) -> bool:
         """Whether at least one use shows the order of the steps beyond doubt."""
         return any(use.order_known(self.secret) for use in self.uses)
@@ -83,9 +90,7 @@ class Destination:
     strangers: dict[str, list[Use]]
 
 
-def infer(
-    contacts: pl.DataFrame, hosts: Mapping[str, str], thresholds: Thresholds
-) -> Iterator[Destination]:
+def infer(contacts: pl.DataFrame, hosts: Mapping[str, str], thresholds: Thresholds) -> Iterator[Destination]:
     """Find the doors among contacts, destination by destination.
 
     Parameters
@@ -121,9 +126,7 @@ def _infer_one(
             # Open to several and closed to nobody: an ordinary service.
             continue
         people = by_source(group.filter(pl.col("source_ip").is_in(visitors.implode())))
-        uses = [
-            use for contacts in people.values() for use in entries(contacts, service, thresholds)
-        ]
+        uses = [use for contacts in people.values() for use in entries(contacts, service, thresholds)]
         found = _doors(destination, service, uses, group, turned_away, thresholds)
         for door in found:
             door.chance = _chance(people, service, thresholds)
@@ -246,13 +249,11 @@ def _relayed(
     ]
 
 
-def _chance(
-    people: Mapping[str, Sequence[Contact]], service: str, thresholds: Thresholds
-) -> float | None:
+def _chance(people: Mapping[str, Sequence[Contact]], service: str, thresholds: Thresholds) -> float | None:
     """Work out how often visits of the same people to other services had anything sent before them."""
-    others = {
-        contact.step for contacts in people.values() for contact in contacts if contact.session
-    } - {service}
+    others = {contact.step for contacts in people.values() for contact in contacts if contact.session} - {
+        service
+    }
     visits = [
         bool(use.steps)
         for contacts in people.values()

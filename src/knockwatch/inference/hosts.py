@@ -1,43 +1,58 @@
-"""Who is who: which addresses belong to which host, learned from evidence and overridden by the site."""
+"""Who is who: which addresses belong to which host, learned from what hosts log of themselves."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import polars as pl
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
 
 MOST_ADDRESSES = 32
 """A recorder that logs packets to more addresses than this is no single host, whatever it says."""
 
 
-def learn(rows: pl.DataFrame, configured: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Learn which address is whose.
+def sightings(connections: ir.Table) -> ir.Table:
+    """Count, in the engine, how often each recorder logged a packet that was for its own host.
 
-    A host's own firewall logs packets that entered and did not leave again: their destination is the host. A
-    forwarding recorder says nothing of the kind.
+    A host's own firewall logs packets that enter and do not leave again: their destination is the host. A forwarding
+    recorder says nothing of the kind.
+
+    Returns
+    -------
+    ibis.expr.types.Table
+        `sensor`, `destination_ip`, `times`.
+    """
+    own = connections.filter(~connections.forwarded, connections.sensor.notnull())
+    return own.group_by("sensor", "destination_ip").agg(times=own.count())
+
+
+def learn(seen: pl.DataFrame) -> dict[str, str]:
+    """Decide whose each address is.
 
     Parameters
     ----------
-    rows
-        Of the table `connections`, at least `sensor`, `destination_ip` and `forwarded`.
-    configured
-        The site's `[hosts]`, which wins.
+    seen
+        As `sightings` gives it.
 
     Returns
     -------
     dict
-        Address to host name.
+        Address to host name; an address that several hosts claim goes to the one that claims it most.
     """
-    local = (
-        rows.filter((pl.col("forwarded") == False) & pl.col("sensor").is_not_null())  # noqa: E712
-        .group_by("destination_ip", "sensor")
-        .len()
-        .filter(pl.len().over("sensor") <= MOST_ADDRESSES)
-        .sort("len", "sensor", descending=[True, False])
+    single = (
+        seen.filter(pl.len().over("sensor") <= MOST_ADDRESSES)
+        .sort("times", "sensor", "destination_ip", descending=[True, False, False])
         .unique("destination_ip", keep="first", maintain_order=True)
     )
-    names = dict(zip(local["destination_ip"], local["sensor"], strict=True))
-    names.update(
-        {address: name for name, addresses in configured.items() for address in addresses}
-    )
-    return names
+    return dict(zip(single["destination_ip"], single["sensor"], strict=True))
+
+
+def addresses(names: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Turn address to host name around: host name to its addresses, the one seen most often first."""
+    hosts: dict[str, tuple[str, ...]] = {}
+    for address, name in names.items():
+        hosts[name] = (*hosts.get(name, ()), address)
+    return hosts

@@ -83,8 +83,7 @@ def _best(uses: Sequence[Steps]) -> Steps:
     candidates |= {common(a, b) for a, b in combinations(distinct, 2)}
     candidates.discard(())
     supported = {
-        steps: sum(count for use, count in counts.items() if contains(use, steps))
-        for steps in candidates
+        steps: sum(count for use, count in counts.items() if contains(use, steps)) for steps in candidates
     }
     if not supported:
         return distinct[0]

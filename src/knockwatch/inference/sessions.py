@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import polars as pl
@@ -76,7 +77,7 @@ class Use:
         return all(
             (a.exact and b.exact and a.time_us != b.time_us)
             or a.time_us // _SECOND_US != b.time_us // _SECOND_US
-            for a, b in zip(looked_at, looked_at[1:], strict=False)
+            for a, b in pairwise(looked_at)
         )
 
 
@@ -103,9 +104,7 @@ def _contact(row: dict[str, Any]) -> Contact:
     )
 
 
-def entries(
-    contacts: Sequence[Contact], service: str, thresholds: Thresholds
-) -> Iterator[Use]:
+def entries(contacts: Sequence[Contact], service: str, thresholds: Thresholds) -> Iterator[Use]:
     """Find the sessions of one source at one service, each with what the source sent before.
 
     A session that follows another of the same source, with nothing sent in between, rides on the same opening and
@@ -137,9 +136,7 @@ def entries(
             pending.append(contact)
 
 
-def tries(
-    contacts: Sequence[Contact], service: str, thresholds: Thresholds
-) -> Iterator[Use]:
+def tries(contacts: Sequence[Contact], service: str, thresholds: Thresholds) -> Iterator[Use]:
     """Find what one source sent, or tried at a service, without getting in afterwards."""
     gap = int(thresholds.door_gap_seconds * _SECOND_US)
     run: list[Contact] = []
@@ -168,9 +165,7 @@ def _try(run: Sequence[Contact], service: str) -> Iterator[Use]:
         yield Use(sent[0].source, tuple(c.step for c in sent), tuple(sent), sent[0].source, None)
 
 
-def _within(
-    pending: Sequence[Contact], session: Contact, gap: int, span: int
-) -> list[Contact]:
+def _within(pending: Sequence[Contact], session: Contact, gap: int, span: int) -> list[Contact]:
     """Walk back from a session over what was sent before, up to the longest pause and the longest span."""
     assert session.accepted_us is not None
     sent: list[Contact] = []

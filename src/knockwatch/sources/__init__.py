@@ -141,7 +141,9 @@ class LineSource(ABC):
         """Read the file in blocks of lines, several at a time."""
 
         def work(lines: Lines) -> Batch:
-            batch = self.parse(lines.frame, reading)
+            whole, cut = lines.parted()
+            batch = self.parse(whole, reading)
+            batch.misfits = cut if batch.misfits is None else pl.concat([batch.misfits, cut])
             batch.records = lines.frame.height
             batch.malformed = lines.malformed
             return batch

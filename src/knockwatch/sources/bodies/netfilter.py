@@ -53,11 +53,14 @@ class Netfilter:
         rows = self._rows(messages, reading)
         port = pl.col("destination_port")
         ports_fit = port.is_between(0, 65535) & pl.col("source_port").is_between(0, 65535)
+        # The kernel writes more after the ports: a number at the very end may have lost digits.
+        cut = pl.Series("cut", messages["message"].str.contains(r"(?:DPT|SPT)=\d*$"))
         portless = ~pl.col("protocol").is_in(["tcp", "udp"]) | pl.col("fragment")
         sound = (
             pl.col("source_ip").is_not_null()
             & pl.col("destination_ip").is_not_null()
             & pl.col("protocol").is_not_null()
+            & ~pl.lit(cut)
             & pl.when(portless).then(statement=True).otherwise(ports_fit.fill_null(value=False))
         )
         fits = rows.select(sound).to_series()

@@ -1,0 +1,78 @@
+"""How urgent an inferred door is: what makes it one, each with its points and its words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from knockwatch.cases import Confidence
+from knockwatch.cases.doors import lateral
+from knockwatch.cases.score import Part, Verdict
+from knockwatch.cases.story import Story
+from knockwatch.detections import Level
+
+SHUT = 20
+"""Closed to others: without this there is no door."""
+SHUT_FIRST = 10
+"""Closed to the same source until it signalled: the signal is what changed."""
+EXCLUSIVE = 10
+AGREED = 25
+"""Two entries after the same steps: of 1,468 runs in 107 days of noise 15 came twice, none before an entry."""
+STEP = 5
+STEPS_MAX = 15
+PROVEN = 15
+UNLIKELY = 5
+CHANCE_SMALL = 0.1
+"""Share of other visits with something before them below which a precursor is no coincidence."""
+DAEMON_AGREES = 30
+RELAYED = 15
+HABIT = 3
+"""How many times more often than it entered a source may send a signal before it counts as its habit."""
+HABITUAL = 30
+
+
+def judge_door(story: Story) -> Verdict:
+    """Judge an inferred door: is it shut to others, do its uses agree, could chance have made it?"""
+    facts = story.facts
+    closed = bool(facts.get("closed_to") or facts.get("refused_first"))
+    again = facts.get("uses", 0) > 1
+    proven = bool(facts.get("proven")) or story.opened
+    told = len(story.sequence) > 1 or story.signal == "spa" or bool(facts.get("odd_ping") and again)
+    if facts.get("relayed"):
+        told = told and again
+    believable = told and not _habitual(story)
+    alert = story.opened or (closed and (believable or proven))
+    confidence: Confidence = "high" if story.opened or (again and closed and told) else "medium"
+    severity: Level = "critical" if lateral(story) else "high"
+    parts = tuple(_parts(story))
+    if alert:
+        return Verdict("alert", severity, confidence, parts)
+    return Verdict("lead", "low", "low", parts)
+
+
+def _parts(story: Story) -> Iterator[Part]:
+    """List what counts for and against it."""
+    facts = story.facts
+    chance = facts.get("chance", 1.0)
+    weighed = (
+        (facts.get("closed_to"), "the service refused other sources", SHUT),
+        (facts.get("refused_first"), "it refused the very same source before the signal", SHUT_FIRST),
+        (
+            not facts.get("unexplained") and not facts.get("relayed"),
+            "nobody got in without sending something first",
+            EXCLUSIVE,
+        ),
+        (facts.get("uses", 0) > 1, "several entries agree on what was sent before", AGREED),
+        (len(story.sequence) > 1, "a signal of several steps", min(STEP * len(story.sequence), STEPS_MAX)),
+        (story.signal == "spa", "one packet of the size of single packet authorization", STEPS_MAX),
+        (facts.get("proven"), "another signal proves that the service is a door", PROVEN),
+        (chance < CHANCE_SMALL, "visits to other services have hardly anything before them", UNLIKELY),
+        (story.opened, "a knock daemon says that it opened the door", DAEMON_AGREES),
+        (facts.get("relayed"), "who knocked and who entered differ, so chance weighs more", -RELAYED),
+        (_habitual(story), "the same was sent many times without an entry: it may be a habit", -HABITUAL),
+    )
+    yield from ((words, points) for holds, words, points in weighed if holds)
+
+
+def _habitual(story: Story) -> bool:
+    """Tell whether the users send the signal far more often than they enter."""
+    return story.facts.get("occurrences", 0) > HABIT * max(story.facts.get("uses", 1), 1)

@@ -1,0 +1,60 @@
+"""An inferred door in plain sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from knockwatch.cases.story import Story
+from knockwatch.cases.wording import enumerated, times
+
+
+def tell_door(story: Story) -> Iterator[str]:
+    """Say what opened for whom, why it is no ordinary service and no scan, and what is less certain."""
+    yield _what(story)
+    yield _closed(story)
+    yield from _less_certain(story)
+    decoyed = any(len(knock.sent) > len(story.sequence) for knock in story.knocks if knock.complete)
+    if decoyed:
+        yield "Some sent other packets in between; the uses do not agree on those, so they are decoys or noise."
+    if failed := sorted({knock.source for knock in story.knocks if knock.complete is False}):
+        yield f"{enumerated(failed)} sent something similar and did not get in."
+    if story.opened:
+        yield "A knock daemon on the host says that it opened the door."
+
+
+def _what(story: Story) -> str:
+    """Say what opened, for whom, after what."""
+    entrants = list(dict.fromkeys(entry.source for entry in story.entries))
+    senders = "they" if len(entrants) > 1 else "it"
+    if story.facts.get("relayed"):
+        senders = "others"
+    return (
+        f"{story.door} of {story.target} opened for {enumerated(entrants)} after {senders} had sent "
+        f"{', '.join(story.sequence)}, {times(int(story.facts.get('uses', 1)))} in all."
+    )
+
+
+def _closed(story: Story) -> str:
+    """Say to whom the service is shut, which makes it no ordinary one and the signal no scan."""
+    refused = int(story.facts.get("closed_to", 0))
+    if not refused:
+        if story.facts.get("refused_first"):
+            return "It refused the very same source before: what was sent in between made the difference."
+        if story.opened:
+            return "The traffic does not show that it was closed before; the daemon's word does."
+        return "Nothing shows that the service was ever closed, so this may be a coincidence."
+    others = f"{refused} other sources" if refused > 1 else "1 other source"
+    exclusive = not story.facts.get("unexplained") and not story.facts.get("relayed")
+    alone = ", and nobody got in without sending something first" if exclusive else ""
+    return (
+        f"It is no ordinary service, since it refused {others}{alone}; and no scan, since a scanner is refused "
+        "and goes on, while these sources sent few packets and were let in."
+    )
+
+
+def _less_certain(story: Story) -> Iterator[str]:
+    """Say what makes the door less certain."""
+    if story.facts.get("relayed"):
+        yield "Who knocked and who entered are different addresses, which makes this less certain."
+    if story.facts.get("uses", 0) == 1 and len(story.sequence) > 1:
+        yield "It was used once, so the steps may hold decoys that a second use would show."

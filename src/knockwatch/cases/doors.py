@@ -1,0 +1,191 @@
+"""Stories of doors: what the inference found, with what daemons, firewalls and clients say of the same knocks."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+from ipaddress import ip_address, ip_network
+
+from knockwatch.cases import Entry
+from knockwatch.cases.attempts import MINUTE_US, SECOND_US, Knock, resolution
+from knockwatch.cases.daemons import passing
+from knockwatch.cases.hosts import Hosts, host_names
+from knockwatch.cases.story import Actor, Story, by_time, most_common
+from knockwatch.clock import rfc3339
+from knockwatch.detections import Finding, Use
+from knockwatch.inference.secrets import contains
+
+INSIDE = tuple(ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"))
+"""Private addresses; the documentation's, which Python calls private too, are none."""
+NEAR_US = 15 * SECOND_US
+"""How far apart two observers may place the same knock: clocks differ by a few seconds."""
+
+
+def doors(findings: list[Finding], hosts: Hosts) -> tuple[list[Story], list[Finding]]:
+    """Tell a story for each inferred door, and let it take in what others say of the same knocks.
+
+    A daemon's lines, runs of denied ports and knock clients are about a door where they name one of its users, its
+    host, and a time at which that user used it or tried. What a daemon says of the same door of its own about
+    sources that nobody else saw follows those.
+    """
+    inferred = [finding for finding in findings if finding.kind == "door"]
+    rest = [finding for finding in findings if finding.kind != "door"]
+    if not inferred:
+        return [], findings
+    tellings = [_Telling(finding, hosts) for finding in inferred]
+    names: dict[tuple[str, str], list[_Telling]] = defaultdict(list)
+    left: list[Finding] = []
+    for finding in rest:
+        telling = next((known for known in tellings if known.covers(finding)), None)
+        if telling is None:
+            left.append(finding)
+            continue
+        telling.others.append(finding)
+        if finding.kind == "daemon" and finding.door_name:
+            names[hosts.place(finding.host, finding.destination), finding.door_name].append(telling)
+    passers_by = passing(finding for finding in rest if finding.kind == "daemon")
+    final: list[Finding] = []
+    for finding in left:
+        followed = names.get((hosts.place(finding.host, finding.destination), finding.door_name or ""))
+        if finding.kind == "daemon" and finding.door_name and followed and finding not in passers_by:
+            most = max(followed, key=lambda telling: (followed.count(telling), telling.finding.destination))
+            most.others.append(finding)
+        else:
+            final.append(finding)
+    return [telling.story() for telling in tellings], final
+
+
+class _Telling:
+    """One inferred door and what else is said of it."""
+
+    def __init__(self, finding: Finding, hosts: Hosts) -> None:
+        self.finding = finding
+        self.hosts = hosts
+        self.place = hosts.place(finding.host, finding.destination)
+        self.others: list[Finding] = []
+        self.uses: dict[str, list[Use]] = defaultdict(list)
+        for use in finding.uses:
+            for source in {use.source, use.entrant}:
+                self.uses[source].append(use)
+
+    def covers(self, finding: Finding) -> bool:
+        """Tell whether a finding speaks of a knock at this door."""
+        if self.hosts.place(_target_host(finding), finding.destination) not in {"", self.place}:
+            return False
+        if finding.kind == "client":
+            # A client's command names its target and its steps; the address it knocks from may be translated.
+            return bool(finding.sequence) and any(
+                contains(use.steps, finding.sequence) and _near(use, finding) for use in self.finding.uses
+            )
+        if finding.kind not in {"daemon", "signal"} or finding.label == self.finding.label:
+            return False
+        if finding.door and self.finding.door and finding.door != self.finding.door:
+            return False
+        return any(_near(use, finding) for source in finding.sources for use in self.uses.get(source, ()))
+
+    def story(self) -> Story:
+        """Put it together."""
+        door = self.finding
+        conclusive = [other for other in self.others if other.conclusive]
+        opened = {source for other in conclusive for source in other.sources} | {
+            use.entrant for use in door.uses if use.entry_us is not None
+        }
+        knocks = self._knocks()
+        entrants = [use.entrant for use in door.uses]
+        sources = dict.fromkeys([*door.sources, *(knock.source for knock in knocks), *entrants])
+        host, destination = self.hosts.joined(door.host, door.destination)
+        return Story(
+            "door",
+            (door.destination or "", door.door or "", door.signal or "", *door.sequence),
+            by_time([door, *self.others]),
+            knocks=knocks,
+            actors=[
+                Actor(source, host_names(None, source, self.hosts), source in opened) for source in sources
+            ],
+            sources=list(sources),
+            destination=destination,
+            host=host,
+            signal=door.signal,
+            sequence=door.sequence,
+            order_known=door.order_known or len(door.sequence) < 2,
+            door=door.door,
+            door_name=most_common(other.door_name for other in self.others),
+            entries=[
+                Entry(use.entrant, rfc3339(use.entry_us), None, complete=True)
+                for use in door.uses
+                if use.entry_us is not None
+            ],
+            facts=door.facts,
+        )
+
+    def _knocks(self) -> list[Knock]:
+        """Give the uses as attempts, and those attempts of the daemon's that no use tells of."""
+        knocks = [
+            Knock(
+                use.source,
+                use.start_us,
+                use.end_us,
+                use.complete,
+                opened=use.entry_us is not None,
+                sent=use.steps,
+                files={pointer.file for pointer in use.pointers},
+            )
+            for use in self.finding.uses
+        ]
+        for other in self.others:
+            if other.kind != "daemon":
+                continue
+            knocks += [
+                replace(Knock.of(other), source=source)
+                for source in other.sources
+                if not any(_near(use, other) for use in self.uses.get(source, ()))
+            ]
+        return _distinct(knocks)
+
+
+def _distinct(knocks: Iterable[Knock]) -> list[Knock]:
+    """Keep one of the attempts that several files tell of in the same way, by time."""
+    kept: list[Knock] = []
+    for knock in sorted(knocks, key=lambda knock: (knock.start_us, knock.source, knock.sent)):
+        twin = next(
+            (
+                known
+                for known in reversed(kept[-8:])
+                if known.source == knock.source
+                and known.sent == knock.sent
+                and known.complete == knock.complete
+                and known.files.isdisjoint(knock.files)
+                and abs(known.start_us - knock.start_us) <= NEAR_US
+            ),
+            None,
+        )
+        if twin is None:
+            kept.append(knock)
+        else:
+            twin.files |= knock.files
+    return kept
+
+
+def _target_host(finding: Finding) -> str | None:
+    """Give the host a finding is about; a client's own host is not the one it knocks at."""
+    return None if finding.kind == "client" else finding.host
+
+
+def _near(use: Use, finding: Finding) -> bool:
+    """Tell whether a finding lies at the time of a use, as far as its clock can say."""
+    coarse = MINUTE_US if resolution(finding.start_us) == MINUTE_US else NEAR_US
+    end = max(use.end_us, use.entry_us or use.end_us)
+    return use.start_us - coarse <= finding.end_us and finding.start_us <= end + coarse
+
+
+def lateral(story: Story) -> bool:
+    """Tell whether both who entered and where are a site's inside (RFC 1918, RFC 4193): then someone is in already."""
+    entrants = [entry.source for entry in story.entries]
+    return bool(entrants and story.destination) and all(map(_inside, [str(story.destination), *entrants]))
+
+
+def _inside(address: str) -> bool:
+    """Tell whether an address is a private one."""
+    known = ip_address(address)
+    return any(known.version == network.version and known in network for network in INSIDE)

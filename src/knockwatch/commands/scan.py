@@ -1,0 +1,163 @@
+"""`knockwatch scan`: evidence in, cases out."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from knockwatch.commands.console import output, say
+from knockwatch.commands.options import (
+    check_window,
+    config_option,
+    evidence_argument,
+    examples,
+    memory_option,
+    quiet_option,
+    window_options,
+)
+from knockwatch.commands.progress import reading
+from knockwatch.reports import FORMATS, LEVELS, Report, select, writer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from knockwatch.cases import Case, Confidence, Status
+    from knockwatch.scan import RuleSet
+
+MET = 3
+"""Exit status when `--fail-on` found what it was told to."""
+
+
+@click.command(
+    epilog=examples(
+        "knockwatch scan /var/log",
+        "knockwatch scan 'logs/**/*.gz' --since 7d --show-leads",
+        "journalctl -o json | knockwatch scan -",
+        "knockwatch scan evidence/ --format jsonl --out results/",
+        "knockwatch scan firewall.log --rules seed",
+        "knockwatch scan /var/log --quiet --fail-on high || mail-the-team",
+    )
+)
+@evidence_argument
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(FORMATS)),
+    default="table",
+    metavar="FORMAT",
+    show_default=True,
+    help="How cases are written: table, json, jsonl or csv.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Also write cases.jsonl (every case), findings.parquet and summary.json there.",
+)
+@config_option
+@window_options
+@click.option(
+    "--min-confidence",
+    type=click.Choice(LEVELS[:3]),
+    default="low",
+    metavar="LEVEL",
+    help="Leave out cases of less confidence than low (all are shown), medium or high.",
+)
+@click.option("--show-leads", is_flag=True, help="Show leads too: not worth waking anyone for.")
+@click.option("--show-suppressed", is_flag=True, help="Show what the configuration explains.")
+@click.option(
+    "--rules",
+    type=click.Choice(["all", "seed"]),
+    default="all",
+    metavar="SET",
+    show_default=True,
+    help="all, or seed: the three branches that everyone starts from, to the letter.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(LEVELS),
+    metavar="LEVEL",
+    help="Exit with status 3 if an alert is at least low, medium, high or critical.",
+)
+@memory_option
+@quiet_option
+def command(
+    *,
+    evidence: tuple[str, ...],
+    form: str,
+    out: Path | None,
+    config_file: Path | None,
+    since_us: int | None,
+    until_us: int | None,
+    min_confidence: Confidence,
+    show_leads: bool,
+    show_suppressed: bool,
+    rules: RuleSet,
+    fail_on: str | None,
+    memory_limit: str | None,
+    quiet: bool,
+) -> None:
+    """Find port knocking in evidence: the main job.
+
+    EVIDENCE is files, folders, globs or - for standard input. Formats and compressions are told from the
+    content. Cases go to standard output, everything else to standard error. An alert is shown with its
+    explanation; leads and suppressed cases are counted.
+    """
+    from knockwatch.clock import rfc3339
+    from knockwatch.config import load
+    from knockwatch.ingest import Workspace
+    from knockwatch.reports.folder import write_folder
+    from knockwatch.reports.summary import summarise
+    from knockwatch.scan import scan
+
+    check_window(since_us, until_us)
+    config = load(config_file)
+    asked = {
+        "evidence": evidence,
+        "config": str(config_file) if config_file else None,
+        "rules": rules,
+        "since": rfc3339(since_us),
+        "until": rfc3339(until_us),
+    }
+    with Workspace.temporary() as workspace:
+        with reading(evidence, quiet=quiet) as progress:
+            result = scan(
+                evidence,
+                workspace,
+                config,
+                rules=rules,
+                since_us=since_us,
+                until_us=until_us,
+                memory_limit=memory_limit,
+                progress=progress,
+            )
+        summary = summarise(result, asked)
+        written = write_folder(result, summary, out) if out else []
+    statuses: dict[Status, bool] = {"alert": True, "lead": show_leads, "suppressed": show_suppressed}
+    chosen = [status for status, wanted in statuses.items() if wanted]
+    cases, hidden = select(result.cases, chosen, min_confidence)
+    _write(Report(cases, summary, hidden, quiet), form)
+    if written and not quiet:
+        say(f"Wrote {', '.join(path.name for path in written)} to {out}")
+    if fail_on and _is_met(cases, fail_on):
+        raise click.exceptions.Exit(MET)
+
+
+def _write(report: Report, form: str) -> None:
+    """Write the cases, and beside a format for programs the closing words in a line."""
+    write = writer(form)
+    with output():
+        write(report, sys.stdout)
+    if form != "table" and not report.quiet:
+        from knockwatch.reports.closing import brief
+
+        say(brief(report))
+
+
+def _is_met(cases: Iterable[Case], level: str) -> bool:
+    """Tell whether there is an alert of at least a severity."""
+    least = LEVELS.index(level)
+    return any(case.status == "alert" and LEVELS.index(case.severity) >= least for case in cases)

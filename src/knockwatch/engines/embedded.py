@@ -1,0 +1,154 @@
+"""The embedded engine: DuckDB, through Ibis, over the Parquet files of a workspace. It writes nothing of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, cast
+
+import ibis
+import polars as pl
+
+from knockwatch.errors import UsageError
+from knockwatch.ingest import EXPORTED, Workspace
+from knockwatch.tables import CANONICAL, schema
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import ibis.expr.types as ir
+    from ibis.backends.duckdb import Backend
+
+SPILL = "engine"
+"""Subfolder of the workspace for what does not fit in memory."""
+_SIZE = re.compile(r"^\s*\d+(?:\.\d+)?\s*(?:[KMGT]i?B|B)\s*$", re.IGNORECASE)
+_EVENT_TIME = {
+    "Syslog": "TimeGenerated",
+    "CommonSecurityLog": "TimeGenerated",
+    "DeviceProcessEvents": "Timestamp",
+}
+_TYPES: Mapping[pl.DataType, str] = {
+    pl.String(): "string",
+    pl.Int64(): "int64",
+    pl.Int32(): "int32",
+    pl.Float64(): "float64",
+    pl.Boolean(): "boolean",
+}
+
+
+class Engine:
+    """DuckDB over one workspace; a context manager that closes the connection.
+
+    Parameters
+    ----------
+    workspace
+        Where the tables are, and where the engine spills to.
+    memory_limit
+        Bound on its memory, as ``2GB``; None for DuckDB's own (80 % of the machine's).
+    threads
+        How many it uses; None for all cores.
+    since_us, until_us
+        Only rows from, and before, these times (microseconds UTC). Rows that tell no time stay: nobody knows
+        that they lie outside.
+
+    Raises
+    ------
+    UsageError
+        If the memory limit is none.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        *,
+        memory_limit: str | None = None,
+        threads: int | None = None,
+        since_us: int | None = None,
+        until_us: int | None = None,
+    ) -> None:
+        if memory_limit is not None and not _SIZE.match(memory_limit):
+            raise UsageError(f"no memory limit: {memory_limit!r}; write a number and a unit, as in 2GB")
+        self._workspace = workspace
+        self._since_us = since_us
+        self._until_us = until_us
+        spill = workspace.folder / SPILL
+        spill.mkdir(parents=True, exist_ok=True)
+        settings: dict[str, Any] = {"temp_directory": str(spill), "preserve_insertion_order": False}
+        if memory_limit is not None:
+            settings["memory_limit"] = memory_limit.strip()
+        if threads is not None:
+            settings["threads"] = threads
+        self._backend: Backend = ibis.duckdb.connect(":memory:", **settings)
+        self._backend.raw_sql("SET TimeZone = 'UTC'")
+        self._tables: dict[str, ir.Table] | None = None
+
+    def __enter__(self) -> Self:
+        """Use it in a `with` statement."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the connection."""
+        self._backend.disconnect()
+
+    def tables(self) -> dict[str, ir.Table]:
+        """Give the tables.
+
+        Returns
+        -------
+        dict
+            `connections`, `processes`, `messages` and `changes` with the types of `knockwatch.tables`, whatever
+            was read; and those of Microsoft's tables, under their names, that rows were exported from.
+        """
+        if self._tables is None:
+            canonical = {name: self._canonical(name) for name in CANONICAL}
+            exported = {name: self._exported(name) for name in EXPORTED if self._workspace.files(name)}
+            self._tables = {**canonical, **exported}
+        return dict(self._tables)
+
+    def execute(self, expression: ir.Table) -> pl.DataFrame:
+        """Run an expression and fetch its rows, with the types it declares."""
+        return cast(pl.DataFrame, self._backend.to_polars(expression))
+
+    def write(self, expression: ir.Table, path: Path) -> None:
+        """Write an expression's rows to a Parquet file, streamed by the engine."""
+        self._backend.to_parquet(expression, path)
+
+    def _canonical(self, name: str) -> ir.Table:
+        """Give one canonical table, limited to the wanted time."""
+        types = {column: _TYPES[dtype] for column, dtype in schema(name).items()}
+        files = self._workspace.files(name)
+        if not files:
+            return self._backend.create_table(f"canonical_{name}", schema=ibis.schema(types))
+        rows = self._read(files, f"canonical_{name}").select(*types).cast(types)
+        return self._limited(rows, rows.time_us)
+
+    def _exported(self, name: str) -> ir.Table:
+        """Give the rows exported from one of Microsoft's tables, limited to the wanted time."""
+        rows = self._read(self._workspace.files(name), f"exported_{name}")
+        column = _EVENT_TIME[name]
+        if column not in rows.columns:
+            return rows
+        time: Any = rows[column]
+        return self._limited(rows, time.cast("timestamp(6)"))
+
+    def _read(self, files: list[Path], name: str) -> ir.Table:
+        """Read Parquet files whose columns may differ."""
+        return self._backend.read_parquet([str(file) for file in files], table_name=name, union_by_name=True)
+
+    def _limited(self, rows: ir.Table, time: Any) -> ir.Table:
+        """Keep rows of the wanted time and rows without one."""
+        wanted = []
+        for bound, later in ((self._since_us, True), (self._until_us, False)):
+            if bound is None:
+                continue
+            limit: Any = ibis.literal(bound)
+            if time.type().is_timestamp():
+                limit = (ibis.timestamp("1970-01-01 00:00:00") + limit.as_interval("us")).cast("timestamp(6)")
+            wanted.append(time.isnull() | ((time >= limit) if later else (time < limit)))
+        return rows.filter(*wanted) if wanted else rows
