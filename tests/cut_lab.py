@@ -38,7 +38,7 @@ def _epoch(line: str) -> datetime | None:
 FILES: dict[str, Callable[[str], datetime | None]] = {
     "srv1-syslog.iso.log": _text(_ISO, "%Y-%m-%dT%H:%M:%S"),
     "srv2-syslog.iso.log": _text(_ISO, "%Y-%m-%dT%H:%M:%S"),
-    "srv3-syslog.log": _text(_RFC3164, "%b %d %H:%M:%S"),
+    "srv3-syslog.iso.log": _text(_ISO, "%Y-%m-%dT%H:%M:%S"),
     "router-syslog.iso.log": _text(_ISO, "%Y-%m-%dT%H:%M:%S"),
     "srv1-ulogd.log": _text(_RFC3164, "%b %d %H:%M:%S"),
     "srv1-knockd-a.log": _text(_KNOCKD, "%Y-%m-%d %H:%M"),

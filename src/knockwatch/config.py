@@ -160,6 +160,11 @@ class Thresholds(_Section):
         "after 1 s and 3 s)",
     )
 
+    recurrence_destinations_max: int = Field(
+        default=2,
+        ge=1,
+        description="most destinations that may see the same sequence: a scanner's list is tried at many",
+    )
     door_gap_seconds: float = Field(
         default=1800.0,
         gt=0,

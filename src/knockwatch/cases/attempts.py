@@ -56,6 +56,22 @@ class Knock:
             {pointer.file for pointer in finding.pointers},
         )
 
+    @classmethod
+    def each(cls, finding: Finding) -> list[Knock]:
+        """Make the attempts that one finding tells of: one for each use it lists, else one."""
+        return [
+            cls(
+                use.source,
+                use.start_us,
+                use.end_us,
+                use.complete,
+                opened=use.entry_us is not None,
+                sent=use.steps,
+                files={pointer.file for pointer in use.pointers},
+            )
+            for use in finding.uses
+        ] or [cls.of(finding)]
+
     def attempt(self) -> Attempt:
         """Write it as a case has it."""
         return Attempt(self.source, rfc3339(self.start_us), rfc3339(self.end_us), self.complete, self.sent)

@@ -121,18 +121,7 @@ class _Telling:
 
     def _knocks(self) -> list[Knock]:
         """Give the uses as attempts, and those attempts of the daemon's that no use tells of."""
-        knocks = [
-            Knock(
-                use.source,
-                use.start_us,
-                use.end_us,
-                use.complete,
-                opened=use.entry_us is not None,
-                sent=use.steps,
-                files={pointer.file for pointer in use.pointers},
-            )
-            for use in self.finding.uses
-        ]
+        knocks = Knock.each(self.finding)
         for other in self.others:
             if other.kind != "daemon":
                 continue

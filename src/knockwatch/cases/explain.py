@@ -118,6 +118,14 @@ def _client(story: Story) -> Iterator[str]:
 def _signal(story: Story) -> Iterator[str]:
     """Tell of a run of probes."""
     who = enumerated(story.sources) or "a source that the evidence does not name"
+    if story.door and not story.sequence:
+        yield f"{who} tried {story.door} of {story.target}, which is a door, without getting in."
+        yield "What was sent before, if anything, is nothing like a signal that opens it."
+        return
+    if len(story.sources) > 1:
+        yield f"{who} sent {', '.join(story.sequence)} to {story.target}, in this order, {times(len(story.knocks))}."
+        yield "Hardly any other destination sees this sequence, so it may be a secret; no entry is shown."
+        return
     count = len(story.knocks)
     took = min((knock.end_us - knock.start_us for knock in story.knocks), default=0) / 1e6
     within = f"within {took:.3g} s" if took else "at once"

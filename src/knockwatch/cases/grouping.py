@@ -80,6 +80,9 @@ def _parted(findings: list[Finding], kind: str) -> tuple[list[Finding], list[Fin
 def _run(finding: Finding, hosts: Hosts) -> tuple[str, ...]:
     """Give what a run of probes is about: from whom, at whom, which steps."""
     at = finding.destination or hosts.place(finding.host, None)
+    if finding.uses:
+        # It is about a place, whoever comes to it: more evidence brings more sources, not another story.
+        return finding.label, at, finding.door or "", *finding.sequence
     return ", ".join(sorted(finding.sources)), at, *finding.sequence
 
 
@@ -92,7 +95,7 @@ def _signal(key: tuple[str, ...], findings: list[Finding], hosts: Hosts) -> Stor
         "signal",
         key,
         findings,
-        knocks=gather(map(Knock.of, findings)),
+        knocks=gather(knock for finding in findings for knock in Knock.each(finding)),
         actors=[Actor(source, host_names(None, source, hosts)) for source in sources],
         sources=sources,
         destination=destination,

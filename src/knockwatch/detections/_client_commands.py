@@ -162,9 +162,9 @@ def _plain(words: Sequence[str], valued: frozenset[str]) -> list[str]:
 
 def _value(words: Sequence[str], short: str, long: str) -> str | None:
     """Give an option's value, as ``-p 22``, ``-p22``, ``--port 22`` or ``--port=22``."""
-    for word, following in zip(words, [*words[1:], None], strict=True):
+    for index, word in enumerate(words):
         if word in {short, long}:
-            return following
+            return words[index + 1] if index + 1 < len(words) else None
         if word.startswith(f"{long}="):
             return word.partition("=")[2]
         if word.startswith(short) and not word.startswith("--") and len(word) > len(short):

@@ -71,7 +71,7 @@ class DoorDetection:
 
     def candidates(self, tables: Mapping[str, ir.Table], thresholds: Thresholds) -> ir.Table:
         """Select what began at destinations that may have a door, without their ordinary sessions."""
-        rows = _beginnings(tables["connections"])
+        rows = beginnings(tables["connections"])
         closed = rows.outcome.isin([DENIED, REFUSED, UNANSWERED])
         answered = (rows.outcome == ACCEPTED) & ~rows.forwarded.fill_null(_NO)
         rows = rows.mutate(
@@ -120,7 +120,7 @@ class DoorDetection:
                     yield _of_strangers(door, strangers, hosts.get(door.destination))
 
 
-def _beginnings(connections: ir.Table) -> ir.Table:
+def beginnings(connections: ir.Table) -> ir.Table:
     """Select what begins something: a SYN alone, a datagram, an echo request; no late packet, no backscatter."""
     flags: Any = connections.tcp_flags
     kind: Any = connections.icmp_type
