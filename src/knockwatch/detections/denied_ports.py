@@ -28,6 +28,7 @@ _PACKETS = (3, 12)
 _SECONDS = (1, 30)
 
 _SECOND_US = 1_000_000
+_PORTS_IN_ALL = 1 << 16
 _MOST_COPIES = 40
 """Rows a session may have for each probe it may have: retransmissions, and one packet told in many files."""
 
@@ -109,21 +110,13 @@ class DeniedPorts:
         ibis.expr.types.Table
             `source_ip`, `destination_ip` and `probes`, an array in no order.
         """
-        probes = _of_many_ports(_probes(tables["connections"]), thresholds)
         pair = ("source_ip", "destination_ip")
-        # File and line decide between equal times, so that both windows see one order.
-        order = ("time_us", "file", "line")
-        within = ibis.window(group_by=pair, order_by=order)
-        gap_us = int(thresholds.sequence_gap_seconds * _SECOND_US)
-        pauses = probes.mutate(pause=probes.time_us - probes.time_us.lag().over(within))
-        begins = (pauses.pause > gap_us).fill_null(True).cast("int32")  # noqa: FBT003
-        so_far = ibis.window(group_by=pair, order_by=order, preceding=None, following=0)
-        sessions = pauses.mutate(begins=begins)
-        sessions = sessions.mutate(session=sessions.begins.sum().over(so_far))
+        sessions = _sessions(_of_many_ports(_probes(tables["connections"]), thresholds), pair, thresholds)
+        shown = sessions.protocol.concat("/", sessions.destination_port.cast("string"))
         runs = sessions.group_by(*pair, "session").aggregate(
             ports=sessions.step.nunique(),
             rows=sessions.count(),
-            probes=ibis.struct({name: sessions[name] for name in Probe.COLUMNS}).collect(),
+            probes=ibis.struct({**{name: sessions[name] for name in Probe.COLUMNS}, "step": shown}).collect(),
         )
         most = _MOST_COPIES * thresholds.sequence_probes_max
         return runs.filter(
@@ -140,6 +133,22 @@ class DeniedPorts:
             for run in periods(sequence):
                 if _fits(run, thresholds):
                     yield _finding(source, destination, run)
+
+
+def _sessions(probes: ir.Table, pair: tuple[str, ...], thresholds: Thresholds) -> ir.Table:
+    """Number the sessions of each source at each destination: a longer pause begins the next."""
+    gap_us = int(thresholds.sequence_gap_seconds * _SECOND_US)
+    # File and line decide between equal times, so that both windows see one order.
+    order = ("time_us", "file", "line")
+    among = ibis.window(group_by=pair, order_by=order)
+    time: Any = probes.time_us
+    spaced = probes.mutate(before=time - time.lag().over(among), after=time.lead().over(among) - time)
+    if thresholds.sequence_ports_min > 1:
+        # In noise nearly every probe stands alone: those need no place in a session.
+        spaced = spaced.filter((spaced.before <= gap_us) | (spaced.after <= gap_us))
+    begins = spaced.mutate(begins=(spaced.before > gap_us).fill_null(True).cast("int32"))  # noqa: FBT003
+    so_far = ibis.window(group_by=pair, order_by=order, preceding=None, following=0)
+    return begins.mutate(session=begins.begins.sum().over(so_far))
 
 
 def _probes(connections: ir.Table) -> ir.Table:
@@ -160,10 +169,13 @@ def _probes(connections: ir.Table) -> ir.Table:
         "time_us",
         "clock_us",
         "source_port",
+        "destination_port",
+        "protocol",
         "sensor",
         "file",
         "line",
-        step=rows.protocol.concat("/", rows.destination_port.cast("string")),
+        # A number is counted and carried cheaper than the text that a step is shown as.
+        step=rows.destination_port + _PORTS_IN_ALL * rows.protocol.cases(("tcp", 0), ("udp", 1), else_=2),
     )
 
 

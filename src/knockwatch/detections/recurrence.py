@@ -25,7 +25,29 @@ if TYPE_CHECKING:
 LABEL = "SequenceRecurs"
 COMMON_SERVICES = frozenset(
     f"tcp/{port}"
-    for port in (20, 21, 22, 23, 25, 53, 80, 110, 135, 139, 143, 389, 443, 445, 465, 587, 993, 995, 1433, 3306, 3389)
+    for port in (
+        20,
+        21,
+        22,
+        23,
+        25,
+        53,
+        80,
+        110,
+        135,
+        139,
+        143,
+        389,
+        443,
+        445,
+        465,
+        587,
+        993,
+        995,
+        1433,
+        3306,
+        3389,
+    )
 ) | {f"udp/{port}" for port in (53, 67, 68, 123, 137, 138, 161, 443, 500, 514, 1900, 4500, 5353)}
 """Services that clients visit in runs; a sequence of these alone is no secret."""
 _ROWS_A_PROBE = 40
@@ -77,9 +99,9 @@ class Recurrence:
     def findings(self, candidates: pl.DataFrame, thresholds: Thresholds) -> Iterator[Finding]:
         """Compare the runs at each destination, and what is found with the runs at all others."""
         runs: dict[str, list[list[Contact]]] = defaultdict(list)
-        for (destination,), group in contacts(candidates).partition_by(
-            "destination_ip", as_dict=True, maintain_order=True
-        ).items():
+        for (destination,), group in (
+            contacts(candidates).partition_by("destination_ip", as_dict=True, maintain_order=True).items()
+        ):
             for made in by_source(group).values():
                 runs[str(destination)] += _runs(made, thresholds)
         places: dict[tuple[str, ...], set[str]] = defaultdict(set)
@@ -87,7 +109,8 @@ class Recurrence:
         for destination, there in runs.items():
             if len(there) < 2:
                 continue
-            for agreement in agreements([tuple(contact.step for contact in run) for run in there]):
+            sent = [tuple(contact.step for contact in run) for run in there]
+            for agreement in agreements(sent, thresholds.sequence_ports_min):
                 places[agreement.steps].add(destination)
                 if len(agreement.uses) > 1 and _secretive(agreement.steps, thresholds):
                     found.append((destination, agreement))

@@ -50,13 +50,15 @@ def contains(sequence: Sequence[str], steps: Sequence[str]) -> bool:
     return all(step in remaining for step in steps)
 
 
-def agreements(uses: Sequence[Steps]) -> list[Agreement]:
+def agreements(uses: Sequence[Steps], shortest: int = 1) -> list[Agreement]:
     """Find the secrets behind the uses of one service.
 
     Parameters
     ----------
     uses
         What each entry's source sent before; never empty.
+    shortest
+        Fewest steps that two uses must have in common to agree.
 
     Returns
     -------
@@ -67,7 +69,10 @@ def agreements(uses: Sequence[Steps]) -> list[Agreement]:
     left = {index: use[-STEPS_MOST:] for index, use in enumerate(uses)}
     found: list[Agreement] = []
     while left:
-        steps = _best(list(left.values()))
+        steps = _best(list(left.values()), shortest)
+        if steps is None:
+            # No two of the rest agree.
+            return found + [Agreement(use, (index,)) for index, use in left.items()]
         members = tuple(index for index, use in left.items() if contains(use, steps))
         found.append(Agreement(steps, members))
         for index in members:
@@ -75,16 +80,19 @@ def agreements(uses: Sequence[Steps]) -> list[Agreement]:
     return found
 
 
-def _best(uses: Sequence[Steps]) -> Steps:
-    """Choose the sequence that explains most steps of most uses."""
+def _best(uses: Sequence[Steps], shortest: int) -> Steps | None:
+    """Choose the sequence that explains most steps of most uses; None where no two uses agree."""
     counts = Counter(uses)
     distinct = [use for use, _ in counts.most_common(DISTINCT_MOST)]
+    sets = [set(use) for use in distinct]
     candidates = {use for use in distinct if counts[use] > 1}
-    candidates |= {common(a, b) for a, b in combinations(distinct, 2)}
-    candidates.discard(())
+    candidates |= {
+        common(distinct[a], distinct[b])
+        for a, b in combinations(range(len(distinct)), 2)
+        if len(sets[a] & sets[b]) >= min(shortest, len(sets[a]), len(sets[b]))
+    }
+    candidates = {steps for steps in candidates if len(steps) >= shortest}
     supported = {
         steps: sum(count for use, count in counts.items() if contains(use, steps)) for steps in candidates
     }
-    if not supported:
-        return distinct[0]
-    return max(supported, key=lambda steps: (supported[steps] * len(steps), len(steps), steps))
+    return max(supported, key=lambda steps: (supported[steps] * len(steps), len(steps), steps), default=None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -43,15 +45,18 @@ class Pairs:
         begin, end = int(offsets[arrow.offset]), int(offsets[arrow.offset + len(arrow)])
         self.starts: Positions = offsets[arrow.offset : arrow.offset + len(arrow)] - begin + _WORD
         body = arrow.buffers()[2]
-        # Newlines around it, so that every ``=`` has a word before it and every value something behind it.
-        self.bytes = np.full(end - begin + _WORD + 1, ord("\n"), dtype=np.uint8)
+        # Newlines around it, so that every ``=`` has a word before it and every value one behind it.
+        self.bytes = np.full(end - begin + 2 * _WORD, ord("\n"), dtype=np.uint8)
         if body is not None:
-            self.bytes[_WORD:-1] = np.frombuffer(body, dtype=np.uint8)[begin:end]
+            self.bytes[_WORD:-_WORD] = np.frombuffer(body, dtype=np.uint8)[begin:end]
         self._binary = framed.cast(pl.Binary)
         self.height = len(texts)
         self._equals: Positions = np.flatnonzero(self.bytes == _EQUALS)
-        words = np.ndarray((len(self.bytes) - _WORD + 1,), dtype="<u4", buffer=self.bytes, strides=(1,))
-        self._words = words[self._equals - _WORD]
+        # The four bytes from each byte on, as one number.
+        self._every_word = np.ndarray(
+            (len(self.bytes) - _WORD + 1,), dtype="<u4", buffer=self.bytes, strides=(1,)
+        )
+        self._words = self._every_word[self._equals - _WORD]
         first = np.searchsorted(self._equals, self.starts)
         counts = np.diff(np.append(first, len(self._equals)))
         self._text_of = np.repeat(np.arange(self.height), counts)
@@ -82,7 +87,10 @@ class Pairs:
 
     def integer(self, key: str, *, last: bool = False) -> pl.Series:
         """Read a key's value as a decimal number; null where it is missing or is no number."""
-        value, ends = self.number(self.at(key, last=last))
+        where = self.at(key, last=last)
+        if not (where >= 0).any():
+            return pl.Series([None], dtype=pl.Int64).new_from_index(0, self.height)
+        value, ends = self.number(where)
         whole = self.bytes[np.maximum(ends, 0)] <= _BLANK
         return nullable(value, (ends >= 0) & whole)
 
@@ -112,6 +120,30 @@ class Pairs:
         ends = np.full(self.height, -1, dtype=np.int64)
         value[present], ends[present] = number, np.where(sound, position + length, -1)
         return value, ends
+
+    def filled(self, key: str, *, boundary: bool = True) -> npt.NDArray[np.bool_]:
+        """Say which texts have a value of a key that is not empty."""
+        where = self.at(key, boundary=boundary)
+        return np.asarray((where >= 0) & (self.bytes[where] > _BLANK))
+
+    def word(self, key: str, words: Sequence[str]) -> pl.Series:
+        """Read values of which nearly all are one of a few words of at most four letters; null where missing."""
+        where = self.at(key)
+        ends = np.maximum(where, 0)
+        letters = self._every_word[ends]
+        codes = np.full(self.height, len(words), dtype=np.int64)
+        for code, word in enumerate(words):
+            number = np.uint32(int.from_bytes(word.encode().ljust(_WORD), "little"))
+            known = (letters == number) & (
+                self.bytes[np.minimum(ends + len(word), len(self.bytes) - 1)] <= _BLANK
+            )
+            codes[known] = code
+        codes[where < 0] = len(words) + 1
+        values = pl.Series([*words, None, None]).gather(codes)
+        if not (codes == len(words)).any():
+            return values
+        others = self.cut(where, self.blank(where))
+        return values.zip_with(pl.Series(codes != len(words)), others)
 
     def text(self, key: str, *, boundary: bool = True) -> pl.Series:
         """Read a key's value up to the next blank; null where the key is missing."""
@@ -147,7 +179,7 @@ class Pairs:
 
     def ends(self) -> Positions:
         """Give where each text ends, or where `stop_before` stops."""
-        ends = np.append(self.starts[1:], len(self.bytes) - 1)
+        ends = np.append(self.starts[1:], len(self.bytes) - _WORD)
         return ends if self._limit is None else np.minimum(ends, self._limit)
 
     def _find(self, key: str, *, boundary: bool = True) -> Positions:

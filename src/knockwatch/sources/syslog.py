@@ -36,7 +36,7 @@ class Syslog(LineSource):
     format = Format(
         "syslog",
         "syslog text: RFC 3164, RFC 5424, ISO times",
-        ("messages", "connections"),
+        ("messages", "connections", "CommonSecurityLog"),
         "verified",
         "RFC 3164 section 4.1, RFC 5424 section 6, rsyslog's file formats",
     )

@@ -74,12 +74,10 @@ class Netfilter:
         pairs = Pairs(messages["message"])
         # An ICMP error quotes the packet it is about in brackets; that packet is not the one logged.
         pairs.stop_before("SRC")
-        protocol = pairs.text("PROTO").str.to_lowercase()
-        protocol = protocol.replace(PROTOCOLS)
+        protocol = pairs.word("PROTO", ("TCP", "UDP", "ICMP")).str.to_lowercase().replace(PROTOCOLS)
         destination = shortest(pairs.text("DST"))
         stamp, prefix = _stamp_and_prefix(pairs)
         length = pairs.integer("LEN")
-        entering, leaving = pairs.text("IN", boundary=False), pairs.text("OUT")
         tcp = protocol == "tcp"
         return pl.DataFrame(
             {
@@ -102,7 +100,7 @@ class Netfilter:
                 "tcp_window": pairs.integer("WINDOW"),
                 "tcp_seq": _only(tcp, pairs.integer("SEQ")),
                 "tcp_ack": _only(tcp, pairs.integer("ACK")),
-                "forwarded": (entering.str.len_bytes() > 0) & (leaving.str.len_bytes() > 0),
+                "forwarded": pairs.filled("IN", boundary=False) & pairs.filled("OUT"),
                 "sensor": messages["host"],
                 "rule": prefix,
                 "fragment": messages["message"].str.contains(" FRAG:", literal=True),

@@ -1,0 +1,299 @@
+"""Packet captures. What the test files of zeek and suricata-verify show is in test__packet_connections.py."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from knockwatch.sources.pcap import SOURCE
+from tests.sources.reading import SAMPLES, Read, head_of, read, read_text
+
+SAMPLE = SAMPLES / "pcap" / "a2.pcap"
+ETHERNET, NULL, LOOP, RAW, SLL, SLL2, IPV4_ONLY = 1, 0, 108, 101, 113, 276, 228
+
+Frame = tuple[int, bytes]
+"""Nanoseconds and bytes."""
+
+
+def frames_of(path: Path) -> list[Frame]:
+    """Read a little-endian pcap in microseconds, the slow way."""
+    data, position, found = path.read_bytes(), 24, []
+    while position < len(data):
+        seconds, micros, captured, _ = struct.unpack_from("<4I", data, position)
+        found.append(((seconds * 1_000_000 + micros) * 1000, data[position + 16 : position + 16 + captured]))
+        position += 16 + captured
+    return found
+
+
+def pcap(
+    frames: Iterable[Frame],
+    link: int = ETHERNET,
+    order: str = "<",
+    *,
+    nanoseconds: bool = False,
+    snap: int = 65535,
+) -> bytes:
+    """Write a pcap."""
+    magic, unit = (0xA1B23C4D, 1) if nanoseconds else (0xA1B2C3D4, 1000)
+    pieces = [struct.pack(order + "IHHiIII", magic, 2, 4, 0, 0, 262_144, link)]
+    for time, frame in frames:
+        fraction = time % 1_000_000_000 // unit
+        kept = frame[:snap]
+        pieces += [struct.pack(order + "4I", time // 1_000_000_000, fraction, len(kept), len(frame)), kept]
+    return b"".join(pieces)
+
+
+def block(kind: int, body: bytes, order: str = "<") -> bytes:
+    """Write a pcapng block."""
+    body += bytes(-len(body) % 4)
+    return struct.pack(order + "II", kind, len(body) + 12) + body + struct.pack(order + "I", len(body) + 12)
+
+
+def section(order: str = "<") -> bytes:
+    return block(0x0A0D0D0A, struct.pack(order + "IHHq", 0x1A2B3C4D, 1, 0, -1), order)
+
+
+def interface(link: int = ETHERNET, order: str = "<", options: bytes = b"") -> bytes:
+    return block(1, struct.pack(order + "HHI", link, 0, 0) + options, order)
+
+
+def enhanced(ticks: int, frame: bytes, order: str = "<", index: int = 0) -> bytes:
+    head = struct.pack(order + "5I", index, ticks >> 32, ticks & 0xFFFFFFFF, len(frame), len(frame))
+    return block(6, head + frame, order)
+
+
+def _same(found: Read, wanted: Read) -> bool:
+    return found.tables["connections"].equals(wanted.tables["connections"]) and not found.problems
+
+
+def test_packets_of_one_attempt_are_one_row() -> None:
+    rows = read(SOURCE, SAMPLE).rows("connections")
+
+    assert [(row["protocol"], row["destination_port"], row["outcome"]) for row in rows] == [
+        ("udp", 2222, "unanswered"),
+        ("tcp", 3333, "unanswered"),
+        ("udp", 4444, "unanswered"),
+        ("tcp", 2200, "accepted"),
+    ]
+    knock, entry = rows[1], rows[3]
+    assert (knock["time_us"], knock["time"], knock["line"]) == (
+        1_795_346_622_982_606,
+        "1795346622.982606",
+        2,
+    )
+    assert (knock["tcp_flags"], knock["ttl"], knock["tcp_window"], knock["tcp_ack"]) == ("SYN", 63, 64240, 0)
+    assert (knock["packet_length"], knock["payload_length"], knock["payload_head"]) == (60, 0, None)
+    assert (knock["packets_sent"], knock["packets_received"], knock["bytes_sent"]) == (1, 0, 60)
+    assert bytes.fromhex(entry["payload_head"]).startswith(b"SSH-2.0-OpenSSH")
+    assert entry["payload_alphabet"] == "printable"
+    assert entry["packets_received"] > 10
+    assert (knock["forwarded"], knock["sensor"]) == (None, None)
+
+
+def test_a_udp_knock_carries_a_zero_byte() -> None:
+    row = read(SOURCE, SAMPLE).rows("connections")[0]
+
+    assert (row["payload_length"], row["payload_head"], row["payload_entropy"]) == (1, "00", 0.0)
+    assert row["payload_alphabet"] == "binary"
+
+
+def test_an_authorization_packet_shows_its_alphabet() -> None:
+    row = read(SOURCE, SAMPLES / "pcap" / "h2.pcap").rows("connections")[0]
+
+    assert (row["destination_port"], row["payload_length"], row["payload_alphabet"]) == (62201, 225, "base64")
+    assert row["payload_entropy"] > 5
+    assert len(row["payload_head"]) == 64
+
+
+def test_an_answered_echo_is_accepted() -> None:
+    row = read(SOURCE, SAMPLES / "pcap" / "i3.pcap").rows("connections")[0]
+
+    assert (row["protocol"], row["outcome"]) == ("icmp", "accepted")
+    assert (row["icmp_type"], row["icmp_code"], row["destination_port"]) == (8, 0, None)
+
+
+def test_ipv6_addresses_are_short() -> None:
+    row = read(SOURCE, SAMPLES / "pcap" / "l3.pcap").rows("connections")[0]
+
+    assert (row["source_ip"], row["destination_ip"]) == ("2001:db8:c::10", "2001:db8:5::10")
+    assert (row["protocol"], row["ip_id"]) == ("tcp", None)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("nanoseconds", [False, True])
+def test_byte_orders_and_units_make_no_difference(tmp_path: Path, order: str, nanoseconds: bool) -> None:
+    text = pcap(frames_of(SAMPLE), order=order, nanoseconds=nanoseconds)
+    found = read_text(SOURCE, tmp_path, text)
+
+    assert SOURCE.confidence(head_of(tmp_path / "evidence")) == 1.0
+    assert _same(found, read(SOURCE, SAMPLE))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("exponent", [None, 6, 9, 0x80 | 30])
+def test_pcapng_says_the_same(tmp_path: Path, order: str, exponent: int | None) -> None:
+    options = b"" if exponent is None else struct.pack(order + "HHBxxx", 9, 1, exponent)
+    units = {None: 10**6, 6: 10**6, 9: 10**9, 0x80 | 30: 2**30}[exponent]
+    # Rounded up, as a clock with such ticks might.
+    frames = [(-(-time * units // 10**9), frame) for time, frame in frames_of(SAMPLE)]
+    text = section(order) + interface(order=order, options=options)
+    text += b"".join(enhanced(ticks, frame, order) for ticks, frame in frames)
+    found = read_text(SOURCE, tmp_path, text)
+
+    assert SOURCE.confidence(head_of(tmp_path / "evidence")) == 1.0
+    assert _same(found, read(SOURCE, SAMPLE))
+
+
+def test_a_capture_may_have_several_sections_and_interfaces(tmp_path: Path) -> None:
+    frames = frames_of(SAMPLE)
+    text = section() + interface() + interface(RAW)
+    text += b"".join(enhanced(time // 1000, frame) for time, frame in frames[:2])
+    text += block(0x0BAD, b"x" * 999)
+    text += enhanced(frames[2][0] // 1000, frames[2][1][14:], index=1)
+    text += section(">") + interface(order=">")
+    text += b"".join(enhanced(time // 1000, frame, ">") for time, frame in frames[3:])
+
+    assert _same(read_text(SOURCE, tmp_path, text), read(SOURCE, SAMPLE))
+
+
+def test_a_large_block_of_another_kind_is_passed_over(tmp_path: Path) -> None:
+    frames = [enhanced(time // 1000, frame) for time, frame in frames_of(SAMPLE)]
+    text = section() + interface() + frames[0] + block(10, bytes(9_000_000)) + b"".join(frames[1:])
+
+    assert _same(read_text(SOURCE, tmp_path, text), read(SOURCE, SAMPLE))
+
+
+def test_a_simple_packet_block_has_no_time(tmp_path: Path) -> None:
+    frame = frames_of(SAMPLE)[0][1]
+    text = section() + interface() + block(3, struct.pack("<I", len(frame)) + frame)
+    row = read_text(SOURCE, tmp_path, text).rows("connections")[0]
+
+    assert (row["time_us"], row["time"], row["destination_port"]) == (None, None, 2222)
+
+
+_TAG = b"\x81\x00\x00\x05"
+_LINKS: dict[str, tuple[int, Callable[[bytes], bytes]]] = {
+    "vlan": (ETHERNET, lambda f: f[:12] + _TAG + f[12:]),
+    "qinq": (ETHERNET, lambda f: f[:12] + b"\x88\xa8\x00\x09" + _TAG + f[12:]),
+    "pppoe": (ETHERNET, lambda f: f[:12] + b"\x88\x64\x11\x00\x00\x01\x00\x30\x00\x21" + f[14:]),
+    "raw": (RAW, lambda f: f[14:]),
+    "ipv4": (IPV4_ONLY, lambda f: f[14:]),
+    "null": (NULL, lambda f: b"\x02\x00\x00\x00" + f[14:]),
+    "loop": (LOOP, lambda f: b"\x00\x00\x00\x02" + f[14:]),
+    "cooked": (SLL, lambda f: bytes(14) + f[12:]),
+    "cooked with tag": (SLL, lambda f: bytes(14) + _TAG + f[12:]),
+    "cooked 2": (SLL2, lambda f: f[12:14] + bytes(18) + f[14:]),
+}
+
+
+@pytest.mark.parametrize("kind", _LINKS)
+def test_links_make_no_difference(tmp_path: Path, kind: str) -> None:
+    link, wrap = _LINKS[kind]
+    frames = [(time, wrap(frame)) for time, frame in frames_of(SAMPLE)]
+
+    assert _same(read_text(SOURCE, tmp_path, pcap(frames, link)), read(SOURCE, SAMPLE))
+
+
+def test_a_link_type_that_is_not_read_is_said(tmp_path: Path) -> None:
+    found = read_text(SOURCE, tmp_path, pcap(frames_of(SAMPLE), 147))
+
+    assert found.misfits.height == found.records == len(frames_of(SAMPLE))
+    assert "link type" in found.misfits["text"][0]
+
+
+def test_a_compressed_capture_is_read(tmp_path: Path) -> None:
+    assert _same(read_text(SOURCE, tmp_path, gzip.compress(SAMPLE.read_bytes())), read(SOURCE, SAMPLE))
+
+
+@pytest.mark.parametrize("size", [40, 54, 60, 68])
+def test_a_snapshot_length_cuts_payloads_only(tmp_path: Path, size: int) -> None:
+    """From 50 bytes on, all of a TCP header that matters is there."""
+    found = read_text(SOURCE, tmp_path, pcap(frames_of(SAMPLE), snap=size))
+
+    assert found.records == len(frames_of(SAMPLE))
+    if size < 50:
+        assert {row["protocol"] for row in found.rows("connections")} <= {"udp"}
+        assert found.misfits.height > 0
+    else:
+        rows, whole = found.rows("connections"), read(SOURCE, SAMPLE).rows("connections")
+        alike = ("outcome", "packets_sent", "bytes_received", "payload_length")
+        assert [[row[name] for name in alike] for row in rows] == [
+            [row[name] for name in alike] for row in whole
+        ]
+
+
+def test_other_protocols_are_neither_rows_nor_misfits(tmp_path: Path) -> None:
+    arp = bytes(12) + b"\x08\x06" + bytes(28)
+    found = read_text(SOURCE, tmp_path, pcap([(0, arp)]))
+
+    assert (found.records, found.tables, found.misfits.height, found.problems) == (1, {}, 0, [])
+
+
+def test_a_capture_that_breaks_off_says_where(tmp_path: Path) -> None:
+    found = read_text(SOURCE, tmp_path, SAMPLE.read_bytes()[:-3])
+
+    assert found.records == len(frames_of(SAMPLE)) - 1
+    assert found.problems == [
+        f"the capture breaks off within the record after frame {len(frames_of(SAMPLE)) - 1}"
+    ]
+
+
+def test_a_record_that_is_too_long_ends_the_reading(tmp_path: Path) -> None:
+    data = bytearray(SAMPLE.read_bytes())
+    first = struct.unpack_from("<I", data, 32)[0]
+    data[24 + 16 + first + 8 : 24 + 16 + first + 12] = b"\xff\xff\xff\x7f"
+    found = read_text(SOURCE, tmp_path, bytes(data))
+
+    assert len(found.rows("connections")) == 1
+    assert "frame 2" in found.problems[0]
+
+
+@pytest.mark.parametrize("text", [b"", b"\xd4\xc3\xb2\xa1", b"hello world, this is no capture at all\n"])
+def test_what_is_no_capture_is_said(tmp_path: Path, text: bytes) -> None:
+    found = read_text(SOURCE, tmp_path, text)
+
+    assert found.tables == {}
+    assert "no capture" in found.problems[0]
+
+
+def test_an_empty_capture_is_fine(tmp_path: Path) -> None:
+    found = read_text(SOURCE, tmp_path, pcap([]))
+
+    assert (found.tables, found.problems, found.records) == ({}, [], 0)
+
+
+@given(st.data())
+def test_any_damage_is_survived(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    """Whatever bytes change, each frame is a packet, a misfit or of no interest, and nothing is raised."""
+    text = bytearray(data.draw(st.sampled_from([SAMPLE.read_bytes(), _AS_PCAPNG])))
+    for _ in range(data.draw(st.integers(1, 12))):
+        text[data.draw(st.integers(24, len(text) - 1))] = data.draw(st.integers(0, 255))
+    found = read_text(SOURCE, tmp_path_factory.mktemp("damage"), bytes(text))
+
+    sent = sum(row["packets_sent"] + row["packets_received"] for row in found.rows("connections"))
+    assert sent + found.misfits.height <= found.records
+
+
+@given(size=st.integers(1, 3000))
+def test_where_the_pieces_are_cut_does_not_matter(
+    tmp_path_factory: pytest.TempPathFactory, size: int
+) -> None:
+    for text in (SAMPLE.read_bytes(), _AS_PCAPNG):
+        with pytest.MonkeyPatch.context() as patch:
+            pieces = [text[start : start + size] for start in range(0, len(text), size)]
+            patch.setattr("knockwatch.evidence.Evidence.chunks", lambda _, given=pieces: iter(given))
+            found = read_text(SOURCE, tmp_path_factory.mktemp("cut"), text)
+        rows = found.tables["connections"].sort("line")
+
+        assert rows.equals(read(SOURCE, SAMPLE).tables["connections"])
+
+
+_AS_PCAPNG = (
+    section() + interface() + b"".join(enhanced(time // 1000, frame) for time, frame in frames_of(SAMPLE))
+)
