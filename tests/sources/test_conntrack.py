@@ -159,21 +159,41 @@ def test_the_oldest_are_judged_when_too_many_are_open(
     assert {row["outcome"] for row in rows} == {"unanswered"}
 
 
-@given(st.data())
+@pytest.mark.parametrize("size", [333, 2_000, 9_000])
 def test_where_the_blocks_are_cut_does_not_matter(
-    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    folder = tmp_path_factory.mktemp("cut")
-    size = data.draw(st.integers(200, 9000))
-    whole = read(SOURCE, SAMPLE)
-    with pytest.MonkeyPatch.context() as patch:
-        text = SAMPLE.read_bytes()
-        pieces = [text[start : start + size] for start in range(0, len(text), size)]
-        patch.setattr("knockwatch.evidence.Evidence.chunks", lambda self: iter(pieces))
-        cut = read_text(SOURCE, folder, text)
+    whole = read(SOURCE, SAMPLE).tables["connections"].sort("line")
+    text = SAMPLE.read_bytes()
+    pieces = [text[start : start + size] for start in range(0, len(text), size)]
+    monkeypatch.setattr("knockwatch.evidence.Evidence.chunks", lambda _: iter(pieces))
 
-    order = ["line"]
-    assert cut.tables["connections"].sort(order).equals(whole.tables["connections"].sort(order))
+    assert read_text(SOURCE, tmp_path, text).tables["connections"].sort("line").equals(whole)
+
+
+_WORDS = (
+    "[NEW]",
+    "[UPDATE]",
+    "[DESTROY]",
+    "src=",
+    "dst=",
+    "198.18.7.9",
+    "sport=1",
+    "dport=22",
+    "id=",
+    "tcp 6 ",
+    "=",
+    " ",
+)
+
+
+@given(st.lists(st.sampled_from(_WORDS) | st.text(max_size=5), max_size=25))
+def test_any_line_is_an_event_or_a_misfit(tmp_path_factory: pytest.TempPathFactory, words: list[str]) -> None:
+    line = " ".join(words).replace("\n", " ")
+    found = read_text(SOURCE, tmp_path_factory.mktemp("words"), line + "\n")
+
+    known = len(found.rows("connections")) + found.misfits.height
+    assert known == (1 if line.strip() else 0)
 
 
 @pytest.mark.corpus

@@ -72,6 +72,11 @@ def _same(found: Read, wanted: Read) -> bool:
     return found.tables["connections"].equals(wanted.tables["connections"]) and not found.problems
 
 
+_AS_PCAPNG = (
+    section() + interface() + b"".join(enhanced(time // 1000, frame) for time, frame in frames_of(SAMPLE))
+)
+
+
 def test_packets_of_one_attempt_are_one_row() -> None:
     rows = read(SOURCE, SAMPLE).rows("connections")
 
@@ -280,20 +285,15 @@ def test_any_damage_is_survived(tmp_path_factory: pytest.TempPathFactory, data: 
     assert sent + found.misfits.height <= found.records
 
 
-@given(size=st.integers(1, 3000))
+@pytest.mark.parametrize("size", [16, 61, 997, 3000])
+@pytest.mark.parametrize("text", [SAMPLE.read_bytes(), _AS_PCAPNG], ids=["pcap", "pcapng"])
 def test_where_the_pieces_are_cut_does_not_matter(
-    tmp_path_factory: pytest.TempPathFactory, size: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: bytes, size: int
 ) -> None:
-    for text in (SAMPLE.read_bytes(), _AS_PCAPNG):
-        with pytest.MonkeyPatch.context() as patch:
-            pieces = [text[start : start + size] for start in range(0, len(text), size)]
-            patch.setattr("knockwatch.evidence.Evidence.chunks", lambda _, given=pieces: iter(given))
-            found = read_text(SOURCE, tmp_path_factory.mktemp("cut"), text)
-        rows = found.tables["connections"].sort("line")
+    whole = read(SOURCE, SAMPLE).tables["connections"]
+    pieces = [text[start : start + size] for start in range(0, len(text), size)]
+    monkeypatch.setattr("knockwatch.evidence.Evidence.chunks", lambda _: iter(pieces))
+    found = read_text(SOURCE, tmp_path, text)
 
-        assert rows.equals(read(SOURCE, SAMPLE).tables["connections"])
-
-
-_AS_PCAPNG = (
-    section() + interface() + b"".join(enhanced(time // 1000, frame) for time, frame in frames_of(SAMPLE))
-)
+    assert found.tables["connections"].sort("line").equals(whole)
+    assert not found.problems

@@ -10,7 +10,11 @@ from ipaddress import ip_network
 from knockwatch.detections._command_lines import commands, program
 
 _BLOCKING = frozenset({"drop", "reject", "deny", "block"})
+_NEUTRAL = frozenset({"log", "nflog", "ulog", "mark", "connmark", "trace", "notrack", "ct", "set", "tcpmss"})
+"""Targets after which a packet goes on to the next rule (iptables-extensions(8))."""
 _PROTOCOLS = frozenset({"tcp", "udp", "icmp", "icmpv6", "sctp"})
+_WINDOWS = re.compile(r"netsh|powershell|pwsh|NetFirewallRule", re.IGNORECASE)
+_INTERPRETER = re.compile(r"(?:python|perl)[\d.]*")
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,7 @@ class FirewallCommand:
     Parameters
     ----------
     tool
-        ``iptables``, ``ufw``, ``nft``, ``firewall-cmd``, ``ipset`` or ``pfctl``.
+        ``iptables``, ``ufw``, ``nft``, ``firewall-cmd``, ``ipset``, ``pfctl``, ``netsh`` or ``powershell``.
     adds
         Whether it adds (a rule, an element of a set) or removes.
     opens
@@ -58,12 +62,19 @@ def firewall_commands(command_line: str) -> list[FirewallCommand]:
     list
         In order; empty where nothing in it changes a firewall in a way that is known here.
     """
-    return [
-        change
-        for words in commands(command_line)
-        if (read := _READERS.get(program(words[0]))) is not None
-        for change in read(words[1:])
-    ]
+    if _WINDOWS.search(command_line):
+        # A shell of ours takes the backslash away; on Windows it separates folders.
+        command_line = command_line.replace("\\", "/")
+    return [change for words in commands(command_line) for change in _read(words)]
+
+
+def _read(words: Sequence[str]) -> Iterator[FirewallCommand]:
+    """Read one command; that of an interpreter is the script it runs, as in ``python3 /usr/sbin/ufw``."""
+    if len(words) > 1 and _INTERPRETER.fullmatch(program(words[0])):
+        words = words[1:]
+    read = _READERS.get(program(words[0]))
+    if read is not None:
+        yield from read(words[1:])
 
 
 def _iptables(words: Sequence[str]) -> Iterator[FirewallCommand]:
@@ -75,7 +86,7 @@ def _iptables(words: Sequence[str]) -> Iterator[FirewallCommand]:
     yield FirewallCommand(
         "iptables",
         adds,
-        opens=adds != (verdict in _BLOCKING),
+        opens=verdict not in _NEUTRAL and adds != (verdict in _BLOCKING),
         source=_address(_first(words, "-s", "--source", "--src")),
         destination=_address(_first(words, "-d", "--destination", "--dst")),
         protocol=_protocol(_first(words, "-p", "--protocol", "--proto")),
@@ -116,7 +127,8 @@ def _nft(words: Sequence[str]) -> Iterator[FirewallCommand]:
         return
     adds = action in {"add", "insert"}
     members = words[words.index("{") + 1 :] if "element" in words and "{" in words else []
-    port = next((word for word in (_after(words, "dport"), _after(words, "dport", "{")) if _port(word)), None)
+    ports = (_after(words, "dport"), _after(words, "dport", "{"), _after(members, "."))
+    port = next((word for word in ports if _port(word)), None)
     yield FirewallCommand(
         "nft",
         adds,
@@ -171,6 +183,70 @@ def _pfctl(words: Sequence[str]) -> Iterator[FirewallCommand]:
         yield FirewallCommand("pfctl", adds, opens=adds, source=source)
 
 
+def _netsh(words: Sequence[str]) -> Iterator[FirewallCommand]:
+    """Read ``netsh advfirewall firewall add rule … dir=in action=allow protocol=TCP localport=22 remoteip=ADDRESS``."""
+    plain = [word.lower() for word in words]
+    if plain[:2] != ["advfirewall", "firewall"] or plain[2:3] not in (["add"], ["set"], ["delete"]):
+        return
+    told = {name: value for name, equals, value in (word.partition("=") for word in plain) if equals}
+    if told.get("dir") == "out":
+        return
+    adds = plain[2] != "delete"
+    yield FirewallCommand(
+        "netsh",
+        adds,
+        opens=adds != (told.get("action") in _BLOCKING),
+        source=_address(told.get("remoteip")),
+        destination=_address(told.get("localip")),
+        protocol=_protocol(told.get("protocol")),
+        port=_port(told.get("localport")),
+    )
+
+
+def _powershell(words: Sequence[str]) -> Iterator[FirewallCommand]:
+    """Read ``New-NetFirewallRule -Action Allow -Protocol TCP -LocalPort 22 -RemoteAddress ADDRESS`` (NetSecurity)."""
+    for verb, options in re.findall(
+        r"(?i)\b(New|Set|Remove)-NetFirewallRule\b([^;|]*)", " ".join(_requoted(words))
+    ):
+        told = {
+            name.lower(): value.strip("'\"").lower()
+            for name, value in re.findall(r"-(\w+)[ :]+('[^']*'|\"[^\"]*\"|[^-\s]\S*)", options)
+        }
+        if told.get("direction") == "outbound":
+            continue
+        adds = verb.lower() != "remove"
+        yield FirewallCommand(
+            "powershell",
+            adds,
+            opens=adds != (told.get("action") in _BLOCKING),
+            source=_address(told.get("remoteaddress")),
+            destination=_address(told.get("localaddress")),
+            protocol=_protocol(told.get("protocol")),
+            port=_port(told.get("localport")),
+        )
+
+
+def _requoted(words: Sequence[str]) -> Iterator[str]:
+    """Give words as one text again: what had blanks and is no command of its own gets its quotes back."""
+    for word in words:
+        yield f"'{word}'" if " " in word and "NetFirewallRule".lower() not in word.lower() else word
+
+
+def _cmdlet(verb: str) -> Callable[[Sequence[str]], Iterator[FirewallCommand]]:
+    """Make the reader of a cmdlet that stands first, as after a semicolon."""
+    return lambda words: _powershell([f"{verb}-NetFirewallRule", *words])
+
+
+def _cmd(words: Sequence[str]) -> Iterator[FirewallCommand]:
+    """Read ``cmd /c COMMAND``."""
+    for index, word in enumerate(words):
+        if word.lower() in {"/c", "/k"}:
+            rest = list(words[index + 1 :])
+            if rest and program(rest[0].split()[0] if rest[0].split() else "") != "cmd":
+                yield from _read(rest[0].split() if len(rest) == 1 else rest)
+            return
+
+
 _READERS: Mapping[str, Callable[[Sequence[str]], Iterator[FirewallCommand]]] = {
     **{
         f"{family}{variant}": _iptables
@@ -182,6 +258,11 @@ _READERS: Mapping[str, Callable[[Sequence[str]], Iterator[FirewallCommand]]] = {
     "firewall-cmd": _firewall_cmd,
     "ipset": _ipset,
     "pfctl": _pfctl,
+    "netsh": _netsh,
+    "powershell": _powershell,
+    "pwsh": _powershell,
+    "cmd": _cmd,
+    **{f"{verb}-netfirewallrule": _cmdlet(verb) for verb in ("new", "set", "remove")},
 }
 
 

@@ -99,14 +99,18 @@ def envelope(lines: pl.DataFrame, reading: Reading) -> pl.DataFrame:
     messages = messages.filter(pl.col("time_us").is_not_null())
     if len(parts) > 1:
         messages = messages.sort("line")
-    facility, severity = pl.col("priority") // 8, pl.col("priority") % 8
+    if messages["priority"].null_count() == messages.height:
+        facility = severity = pl.lit(None, dtype=pl.String)
+    else:
+        facility = _named(pl.col("priority") // 8, FACILITIES)
+        severity = _named(pl.col("priority") % 8, SEVERITIES)
     return messages.select(
         "line",
         "time_us",
         "time",
         "host",
-        _named(facility, FACILITIES).alias("facility"),
-        _named(severity, SEVERITIES).alias("severity"),
+        facility.alias("facility"),
+        severity.alias("severity"),
         _program().alias("program"),
         "pid",
         "message",

@@ -1,0 +1,104 @@
+"""Log-ins at hosts on which a knock daemon speaks: the entry after an opening. Whether one opened is not decided here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from knockwatch.config import Thresholds
+from knockwatch.detections import Finding, Pointer, Rule
+from knockwatch.detections._log_ins import AS_WHOM, FROM_WHOM, LOGGED_IN, log_ins
+from knockwatch.detections.daemon_activity import DETECTION as DAEMON_ACTIVITY
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+_SAME_US = 2_000_000
+"""How far two files may place one log-in apart: one may have whole seconds, and loggers write within a second."""
+
+RULE = Rule(
+    id="log-in",
+    title="Log-in at a host with a knock daemon",
+    description=(
+        "Somebody logged in over SSH to a host on which a knock daemon writes to the log. Right after the daemon "
+        "opened a door for the same source it is the entry; on its own it says nothing and makes no case."
+    ),
+    labels=(LOGGED_IN,),
+    attack=("T1205.001", "T1021.004"),
+    data_sources=("Logon Session: Logon Session Creation",),
+    tables=("messages",),
+    false_positives=("Whoever may log in does so every day; only the opening before it makes it an entry.",),
+    severity="low",
+    confidence="low",
+    references=(
+        "https://attack.mitre.org/detectionstrategies/DET0302/",
+        "https://github.com/openssh/openssh-portable/blob/master/auth.c",
+    ),
+)
+
+
+class LogIn:
+    """Finds log-ins over SSH."""
+
+    rule = RULE
+
+    def candidates(self, tables: Mapping[str, ir.Table], thresholds: Thresholds) -> ir.Table:
+        """Select log-ins, at hosts of which a knock daemon's lines are in the same evidence."""
+        daemons = DAEMON_ACTIVITY.candidates(tables, thresholds).select("host").distinct()
+        rows = log_ins(tables["messages"]).semi_join(daemons, "host")
+        message: Any = rows.message
+        return rows.select(
+            "time_us",
+            "file",
+            "line",
+            "host",
+            source=message.re_extract(FROM_WHOM, 1),
+            source_port=message.re_extract(FROM_WHOM, 2),
+            user=message.re_extract(AS_WHOM, 1),
+        )
+
+    def findings(self, candidates: pl.DataFrame, thresholds: Thresholds) -> Iterator[Finding]:
+        """Make one finding of each log-in, however many files tell of it."""
+        del thresholds
+        dated = candidates.drop_nulls("time_us").sort("time_us", "file", "line")
+        last: dict[tuple[object, ...], Finding] = {}
+        for row in dated.iter_rows(named=True):
+            finding = _finding(row)
+            if finding is None:
+                continue
+            key = (finding.host, finding.sources, row["source_port"], finding.user)
+            known = last.get(key)
+            if known is not None and finding.start_us - known.start_us <= _SAME_US:
+                last[key] = replace(known, pointers=(*known.pointers, *finding.pointers))
+                continue
+            if known is not None:
+                yield known
+            last[key] = finding
+        yield from last.values()
+
+
+def _finding(row: Mapping[str, Any]) -> Finding | None:
+    """Tell of one log-in; None where its source is no address."""
+    try:
+        source = str(ip_address(row["source"]))
+    except ValueError:
+        return None
+    return Finding(
+        rule=RULE.id,
+        label=LOGGED_IN,
+        kind="daemon",
+        leg="entry",
+        start_us=row["time_us"],
+        end_us=row["time_us"],
+        sources=(source,),
+        host=row["host"],
+        user=row["user"] or None,
+        pointers=(Pointer("messages", row["file"], row["line"], row["time_us"]),),
+    )
+
+
+DETECTION = LogIn()
