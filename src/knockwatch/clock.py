@@ -78,19 +78,26 @@ class Clock:
 
     def syslog(self, texts: pl.Series) -> pl.Series:
         """Read RFC 3164 times, ``Nov  2 11:23:34``, with or without a year after the day."""
-        letters = _table(texts, _RFC3164_WIDTH)
+        # Where the clocks change, midnight plus a time of day is not that time.
+        letters = _table(texts, _RFC3164_WIDTH) if self.zone is UTC else None
         if letters is None:
             return self._dates(texts)
         # A log changes its date seldom: the date is read once a day, the time of day from its digits.
         new = np.flatnonzero((letters[1:, :6] != letters[:-1, :6]).any(axis=1)) + 1
         first = np.concatenate(([0], new))
         midnights = self._dates(texts.gather(first).str.head(6) + " 00:00:00")
-        digits = letters[:, [7, 8, 10, 11, 13, 14]] - np.uint8(ord("0"))
-        hours, minutes, seconds = (digits[:, 0::2] * 10 + digits[:, 1::2]).astype(np.int64).T
-        sound = (digits <= 9).all(axis=1) & (hours < 24) & (minutes < 60) & (seconds < 60)
-        sound &= (letters[:, 6] == ord(" ")) & (letters[:, [9, 12]] == ord(":")).all(axis=1)
+        columns = np.ascontiguousarray(letters.T)
+        digits = columns[7:] - np.uint8(ord("0"))
+        hours, minutes, seconds = (digits[at] * np.uint8(10) + digits[at + 1] for at in (0, 3, 6))
+        sound = (columns[6] == ord(" ")) & (columns[9] == ord(":")) & (columns[12] == ord(":"))
+        for at in (0, 1, 3, 4, 6, 7):
+            sound &= digits[at] <= 9
+        sound &= (hours < 24) & (minutes < 60) & (seconds < 60)
+        of_day = (hours.astype(np.int64) * 60 + minutes) * 60 + seconds
         day = midnights.gather(np.repeat(np.arange(len(first)), np.diff(np.append(first, len(texts)))))
-        times = day + pl.Series(((hours * 60 + minutes) * 60 + seconds) * 1_000_000)
+        times = day + pl.Series(of_day * 1_000_000)
+        if sound.all():
+            return times
         return pl.DataFrame({"t": times, "s": sound}).select(pl.when("s").then("t")).to_series()
 
     def _dates(self, texts: pl.Series) -> pl.Series:

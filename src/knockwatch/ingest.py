@@ -136,6 +136,8 @@ def ingest(
     settings: EvidenceSettings,
     workspace: Workspace,
     progress: Progress | None = None,
+    *,
+    lean: bool = False,
 ) -> Workspace:
     """Read evidence into the tables of a workspace.
 
@@ -149,6 +151,8 @@ def ingest(
         Where the tables go; filled and returned.
     progress
         Called with a file's name and the bytes read since the last call.
+    lean
+        Leave out messages that became connections and say nothing else: detections do not need them, the views do.
 
     Raises
     ------
@@ -167,7 +171,7 @@ def ingest(
             clock, assumed = clocks[file.number]
             summary = FileSummary(file.name, assumed=assumed)
             workspace.summaries.append(summary)
-            reading = Reading(file, clock, settings, executor)
+            reading = Reading(file, clock, settings, executor, lean)
             try:
                 _read(reading, heads[file.number], summary, writers, progress)
             except OSError as error:

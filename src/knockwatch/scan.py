@@ -78,7 +78,7 @@ def scan(
         If nothing could be read.
     """
     config = config or Config()
-    ingest(arguments, config.evidence, workspace, progress)
+    ingest(arguments, config.evidence, workspace, progress, lean=rules == "all")
     findings: list[Finding] = []
     with Engine(workspace, memory_limit=memory_limit, since_us=since_us, until_us=until_us) as engine:
         tables = engine.tables()

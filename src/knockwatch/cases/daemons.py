@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from knockwatch.cases import Entry
 from knockwatch.cases.attempts import MINUTE_US, Knock, gather
 from knockwatch.cases.hosts import Hosts, host_names
+from knockwatch.cases.legs import Openings, entry, is_log_in, parted
 from knockwatch.cases.story import Actor, Story, by_time, kind_of, most_common
 from knockwatch.detections import Finding, Signal
 
@@ -23,11 +25,13 @@ Key = tuple[str, str]
 def daemons(findings: list[Finding], hosts: Hosts) -> tuple[list[Story], list[Finding]]:
     """Group what knock daemons say by the host and the door they say it of.
 
-    Lines that name no host (knockd's own log) join the one door of that name that the same file also tells of;
-    those that name no door (an SPA packet without an answer) join the one at which the same source was seen within
+    Lines that name no door (an SPA packet without an answer) join the one at which the same source was seen within
     the same minute. What daemons say of themselves (starting, stopping) goes with every door of their host; a host
-    with none is a story of a daemon that merely runs.
+    with none is a story of a daemon that merely runs. Log-ins right after an opening are its entries, other log-ins
+    are nothing; firewall changes that let in whom the daemon opened for are part of the opening.
     """
+    log_ins, findings = parted(findings, is_log_in)
+    changes, findings = parted(findings, lambda finding: finding.kind == "change")
     doors: dict[Key, list[Finding]] = defaultdict(list)
     running: dict[str, list[Finding]] = defaultdict(list)
     touched: dict[str, list[Finding]] = defaultdict(list)
@@ -47,11 +51,24 @@ def daemons(findings: list[Finding], hosts: Hosts) -> tuple[list[Story], list[Fi
         else:
             running[place].append(finding)
     _adopt(doors)
+    openings = Openings({key: group for key, group in doors.items() if group}, hosts)
+    entered, _ = openings.entered(log_ins)
+    changed, others = openings.changed(changes)
+    rest += others
     shown = {
         place: [replace(finding, pointers=finding.pointers[:RUNNING_LINES]) for finding in group]
         for place, group in running.items()
     }
-    told = [_door(key, by_time([*group, *shown.get(key[0], ())]), hosts) for key, group in doors.items()]
+    told = [
+        _door(
+            key,
+            by_time([*group, *shown.get(key[0], ())]),
+            hosts,
+            log_ins=entered.get(key, ()),
+            changes=changed.get(key, ()),
+        )
+        for key, group in doors.items()
+    ]
     with_doors = {place for place, _ in doors}
     told += [_touched(place, group, hosts) for place, group in touched.items()]
     told += [_running(place, group, hosts) for place, group in running.items() if place not in with_doors]
@@ -107,29 +124,15 @@ def _touched(place: str, findings: list[Finding], hosts: Hosts) -> Story:
 
 
 def _adopt(doors: dict[Key, list[Finding]]) -> None:
-    """Give the lines that lack a host or a door to the one door that they must speak of."""
-    families: dict[str, list[Key]] = defaultdict(list)
+    """Give the lines that name a host but no door to the one door that they must speak of."""
+    family: dict[str, list[Key]] = defaultdict(list)
     for place, name in doors:
         if place and name:
-            families[f"at {place}"].append((place, name))
-            families[f"named {name}"].append((place, name))
-    for orphan in [key for key in doors if not all(key)]:
-        place, name = orphan
-        family = families.get(f"at {place}" if place else f"named {name}", [])
-        meet = _meet if place else _share_a_file
-        meeting = [key for key in family if meet(doors[orphan], doors[key])]
+            family[place].append((place, name))
+    for orphan in [key for key in doors if key[0] and not key[1]]:
+        meeting = [key for key in family[orphan[0]] if _meet(doors[orphan], doors[key])]
         if len(meeting) == 1:
             doors[meeting[0]] = by_time([*doors[meeting[0]], *doors.pop(orphan)])
-
-
-def _share_a_file(some: list[Finding], others: list[Finding]) -> bool:
-    """Tell whether one file tells of both."""
-    return not _files(some).isdisjoint(_files(others))
-
-
-def _files(findings: list[Finding]) -> set[int]:
-    """Give the numbers of the files that tell of findings."""
-    return {pointer.file for finding in findings for pointer in finding.pointers}
 
 
 def _meet(some: list[Finding], others: list[Finding]) -> bool:
@@ -149,8 +152,15 @@ def _meet(some: list[Finding], others: list[Finding]) -> bool:
     return False
 
 
-def _door(key: Key, findings: list[Finding], hosts: Hosts) -> Story:
-    """Tell of one door and all who tried it."""
+def _door(
+    key: Key,
+    findings: list[Finding],
+    hosts: Hosts,
+    *,
+    log_ins: Sequence[Finding] = (),
+    changes: Sequence[Finding] = (),
+) -> Story:
+    """Tell of one door, all who tried it, and who got in."""
     place, name = key
     host, destination = hosts.joined(
         most_common(finding.host for finding in findings),
@@ -164,7 +174,7 @@ def _door(key: Key, findings: list[Finding], hosts: Hosts) -> Story:
     return Story(
         "daemon",
         (place or destination or "", name),
-        findings,
+        by_time([*findings, *log_ins, *changes]),
         knocks=knocks,
         actors=[Actor(source, host_names(None, source, hosts), source in opened) for source in sources],
         sources=list(sources),
@@ -173,9 +183,21 @@ def _door(key: Key, findings: list[Finding], hosts: Hosts) -> Story:
         signal=_signal_of(sequence, findings),
         sequence=sequence,
         order_known=all(finding.order_known for finding in findings if finding.sequence == sequence),
-        door=most_common(finding.door for finding in findings),
+        door=most_common(finding.door for finding in [*findings, *changes]),
         door_name=most_common(finding.door_name for finding in findings),
+        entries=_entries(findings, log_ins),
     )
+
+
+def _entries(findings: Sequence[Finding], log_ins: Sequence[Finding]) -> list[Entry]:
+    """List the log-ins, and those entries that the daemon itself tells of and no log-in does."""
+    logged_in = {source for finding in log_ins for source in finding.sources}
+    own = [
+        finding
+        for finding in findings
+        if finding.leg == "entry" and finding.sources and logged_in.isdisjoint(finding.sources)
+    ]
+    return [entry(finding) for finding in by_time([*own, *log_ins])]
 
 
 def _running(place: str, findings: list[Finding], hosts: Hosts) -> Story:

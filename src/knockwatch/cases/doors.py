@@ -8,9 +8,10 @@ from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 from knockwatch.cases import Entry
-from knockwatch.cases.attempts import MINUTE_US, SECOND_US, Knock, resolution
+from knockwatch.cases.attempts import MINUTE_US, Knock, resolution
 from knockwatch.cases.daemons import passing
 from knockwatch.cases.hosts import Hosts, host_names
+from knockwatch.cases.legs import ENTERS_WITHIN_US, NEAR_US, Openings, entry, is_log_in, parted
 from knockwatch.cases.story import Actor, Story, by_time, most_common
 from knockwatch.clock import rfc3339
 from knockwatch.detections import Finding, Use
@@ -18,22 +19,21 @@ from knockwatch.inference.secrets import contains
 
 INSIDE = tuple(ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"))
 """Private addresses; the documentation's, which Python calls private too, are none."""
-NEAR_US = 15 * SECOND_US
-"""How far apart two observers may place the same knock: clocks differ by a few seconds."""
 
 
 def doors(findings: list[Finding], hosts: Hosts) -> tuple[list[Story], list[Finding]]:
     """Tell a story for each inferred door, and let it take in what others say of the same knocks.
 
-    A daemon's lines, runs of denied ports and knock clients are about a door where they name one of its users, its
-    host, and a time at which that user used it or tried. What a daemon says of the same door of its own about
-    sources that nobody else saw follows those.
+    A daemon's lines, a firewall's changes, runs of denied ports and knock clients are about a door where they name
+    one of its users, its host, and a time at which that user used it or tried. What a daemon says of the same door
+    of its own about sources that nobody else saw follows those. Log-ins tell the names of those who entered.
     """
     inferred = [finding for finding in findings if finding.kind == "door"]
     rest = [finding for finding in findings if finding.kind != "door"]
     if not inferred:
         return [], findings
     tellings = [_Telling(finding, hosts) for finding in inferred]
+    log_ins, rest = parted(rest, is_log_in)
     names: dict[tuple[str, str], list[_Telling]] = defaultdict(list)
     left: list[Finding] = []
     for finding in rest:
@@ -53,7 +53,15 @@ def doors(findings: list[Finding], hosts: Hosts) -> tuple[list[Story], list[Find
             most.others.append(finding)
         else:
             final.append(finding)
-    return [telling.story() for telling in tellings], final
+    log_ins = [log_in for log_in in log_ins if not any(telling.names_user(log_in) for telling in tellings)]
+    openings = Openings(dict(enumerate(telling.unseen() for telling in tellings)), hosts)
+    entered, log_ins = openings.entered(log_ins)
+    changed, changes = openings.changed(finding for finding in final if finding.kind == "change")
+    for index, telling in enumerate(tellings):
+        telling.log_ins += entered.get(index, [])
+        telling.others += changed.get(index, [])
+    final = [finding for finding in final if finding.kind != "change"]
+    return [telling.story() for telling in tellings], by_time([*final, *changes, *log_ins])
 
 
 class _Telling:
@@ -64,6 +72,8 @@ class _Telling:
         self.hosts = hosts
         self.place = hosts.place(finding.host, finding.destination)
         self.others: list[Finding] = []
+        self.log_ins: list[Finding] = []
+        self.users: dict[Use, Finding] = {}
         self.uses: dict[str, list[Use]] = defaultdict(list)
         for use in finding.uses:
             for source in {use.source, use.entrant}:
@@ -78,11 +88,46 @@ class _Telling:
             return bool(finding.sequence) and any(
                 contains(use.steps, finding.sequence) and _near(use, finding) for use in self.finding.uses
             )
-        if finding.kind not in {"daemon", "signal"} or finding.label == self.finding.label:
+        if finding.kind not in {"daemon", "signal", "change"} or finding.label == self.finding.label:
             return False
         if finding.door and self.finding.door and finding.door != self.finding.door:
             return False
+        if not finding.sources:
+            # A firewall that lets in everyone; a daemon's word without a source is about no use.
+            return finding.kind == "change" and any(_near(use, finding) for use in self.finding.uses)
         return any(_near(use, finding) for source in finding.sources for use in self.uses.get(source, ()))
+
+    def names_user(self, log_in: Finding) -> bool:
+        """Take in a log-in through this door, if it is one: it names the user of the nearest entry."""
+        if self.place != self.hosts.place(log_in.host, log_in.destination):
+            return False
+        entries = [
+            use
+            for source in log_in.sources
+            for use in self.uses.get(source, ())
+            if use.entry_us is not None
+            and use.entrant == source
+            and use not in self.users
+            and -NEAR_US <= log_in.start_us - use.entry_us <= ENTERS_WITHIN_US
+        ]
+        if not entries or not (self.finding.door or "tcp/").startswith("tcp/"):
+            return False
+        nearest = min(entries, key=lambda use: abs(log_in.start_us - (use.entry_us or 0)))
+        self.users[nearest] = log_in
+        return True
+
+    def unseen(self) -> list[Finding]:
+        """Give what daemons say of uses that no connection tells of."""
+        return [
+            other
+            for other in self.others
+            if other.kind == "daemon"
+            and not any(
+                use.entry_us is not None and _near(use, other)
+                for source in other.sources
+                for use in self.uses.get(source, ())
+            )
+        ]
 
     def story(self) -> Story:
         """Put it together."""
@@ -98,7 +143,7 @@ class _Telling:
         return Story(
             "door",
             (door.destination or "", door.door or "", door.signal or "", *door.sequence),
-            by_time([door, *self.others]),
+            by_time([door, *self.others, *self.log_ins, *self.users.values()]),
             knocks=knocks,
             actors=[
                 Actor(source, host_names(None, source, self.hosts), source in opened) for source in sources
@@ -111,13 +156,27 @@ class _Telling:
             order_known=door.order_known or len(door.sequence) < 2,
             door=door.door,
             door_name=most_common(other.door_name for other in self.others),
-            entries=[
-                Entry(use.entrant, rfc3339(use.entry_us), None, complete=True)
-                for use in door.uses
-                if use.entry_us is not None
-            ],
+            entries=self._entries(),
             facts=door.facts,
         )
+
+    def _entries(self) -> list[Entry]:
+        """List who got in: by the connections, and by log-ins where those show none."""
+        timed = [
+            (
+                use.entry_us,
+                Entry(use.entrant, rfc3339(use.entry_us), None, complete=True, user=self._user(use)),
+            )
+            for use in self.finding.uses
+            if use.entry_us is not None
+        ]
+        timed += [(log_in.start_us, entry(log_in)) for log_in in self.log_ins]
+        return [told for _, told in sorted(timed, key=lambda told: told[0])]
+
+    def _user(self, use: Use) -> str | None:
+        """Name who logged in at an entry."""
+        log_in = self.users.get(use)
+        return log_in.user if log_in else None
 
     def _knocks(self) -> list[Knock]:
         """Give the uses as attempts, and those attempts of the daemon's that no use tells of."""

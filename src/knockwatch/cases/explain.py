@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from knockwatch.cases.context import Knowledge
 from knockwatch.cases.door_words import tell_door
-from knockwatch.cases.story import Story
+from knockwatch.cases.story import Story, most_common
 from knockwatch.cases.wording import NAMES_SHOWN, enumerated, times
-from knockwatch.detections import Rule
+from knockwatch.detections import Finding, Rule
 
 NOTES_SHOWN = 3
+_SERVICE = re.compile(r"(?:tcp|udp|sctp)/\d+ ")
 
 
 def explanation(story: Story, knowledge: Knowledge) -> list[str]:
@@ -22,11 +24,15 @@ def explanation(story: Story, knowledge: Knowledge) -> list[str]:
     list
         Sentences; the first one is the case in a line.
     """
-    tell = {"daemon": _daemon, "client": _client, "signal": _signal, "door": tell_door}.get(
-        story.kind, _other
-    )
-    sentences = [*tell(story), *_order(story), *_notes(story), *_known(story, knowledge)]
-    return list(dict.fromkeys(sentences))
+    tell = {
+        "daemon": _daemon,
+        "client": _client,
+        "signal": _signal,
+        "door": tell_door,
+        "change": _change,
+    }.get(story.kind, _other)
+    sentences = [*tell(story), *_users(story), *_order(story), *_notes(story), *_known(story, knowledge)]
+    return list(dict.fromkeys(map(_begun, sentences)))
 
 
 def missing(story: Story) -> list[str]:
@@ -46,6 +52,8 @@ def missing(story: Story) -> list[str]:
         wanted.append(f"the secret sequence: /etc/knockd.conf of {at}, or a capture of a knock")
     if not story.order_known:
         wanted.append("the order of the probes: a log with finer times, or a capture")
+    if story.kind == "change":
+        wanted.append(f"the signal: firewall logs, flows or a capture of what came to {at} before")
     return wanted
 
 
@@ -63,6 +71,7 @@ def innocent(story: Story, rules: Mapping[str, Rule]) -> list[str]:
         "client": "an administrator who knocks at a door of the site: name the user or host in "
         "context.administrators",
         "signal": "a port scan, a mistyped address or a service that moved",
+        "change": "an administrator who lets an address in by hand, or a program that manages the firewall",
     }
     return [*([own[story.kind]] if story.kind in own else []), *sorted(words)]
 
@@ -103,7 +112,9 @@ def _daemon(story: Story) -> Iterator[str]:
 def _client(story: Story) -> Iterator[str]:
     """Tell of a knock client."""
     commands = Counter(finding.command_line for finding in story.findings if finding.command_line)
+    user = most_common(finding.user for finding in story.findings)
     who = story.actors[0].shown if story.actors else "Someone"
+    who = f"User {who}" if user and who.startswith(user) else who
     at = f", at {story.destination}" if story.destination else ""
     yield f"{who} started a program that sends knocks {times(len(story.knocks))}{at}."
     if story.sequence:
@@ -127,12 +138,13 @@ def _signal(story: Story) -> Iterator[str]:
         yield "Hardly any other destination sees this sequence, so it may be a secret; no entry is shown."
         return
     count = len(story.knocks)
-    took = min((knock.end_us - knock.start_us for knock in story.knocks), default=0) / 1e6
-    within = f"within {took:.3g} s" if took else "at once"
-    yield (
-        f"{who} was denied at {', '.join(story.sequence)} of {story.target} {within}"
-        + (f", {times(count)} in the same way." if count > 1 else ".")
-    )
+    took = min((knock.end_us - knock.start_us for knock in story.knocks), default=0)
+    within = f"within {_span(took)}" if took else "at once"
+    again = f", {times(count)} in the same way." if count > 1 else "."
+    if story.sequence:
+        yield f"{who} was denied at {', '.join(story.sequence)} of {story.target} {within}{again}"
+    else:
+        yield f"{who} sent something to {story.target} that got no answer{again}"
     if count > 1:
         yield (
             "Noise seldom repeats a run at one host, but scanners that work through a list do; nothing here "
@@ -140,6 +152,30 @@ def _signal(story: Story) -> Iterator[str]:
         )
     else:
         yield "Scans and mistakes look the same: without an opening or an entry this is no more than a lead."
+
+
+def _change(story: Story) -> Iterator[str]:
+    """Tell of openings that only the host's own records show."""
+    whom = enumerated(story.sources) or "everyone"
+    at = f" at {story.door}" if story.door else ""
+    yield f"The firewall of {story.target} was opened for {whom}{at} {times(len(story.findings))}."
+    if story.opened:
+        yield "A knock daemon made the change, and it does so only after a complete signal, so this is no scan."
+    else:
+        yield "What came before and after is not in the evidence: whoever made the change can say why."
+    commands = dict.fromkeys(finding.command_line for finding in story.findings if finding.command_line)
+    yield from (f"Command line: {command}" for command in list(commands)[:NAMES_SHOWN])
+
+
+def _users(story: Story) -> Iterator[str]:
+    """Say who logged in through the door, and how soon after it opened."""
+    by_user: dict[str, list[str]] = {}
+    for entry in story.entries:
+        if entry.user:
+            by_user.setdefault(entry.user, []).append(entry.source)
+    for user, sources in list(by_user.items())[:NAMES_SHOWN]:
+        who = enumerated(dict.fromkeys(sources))
+        yield f"The log of {story.target} shows that {who} then logged in as {user} {times(len(sources))}."
 
 
 def _other(story: Story) -> Iterator[str]:
@@ -161,10 +197,34 @@ def _notes(story: Story) -> Iterator[str]:
     """Repeat what the detections say, each remark once: on the actors, if there are any, and what is odd first."""
     acting = [finding for finding in story.findings if finding.sources] or story.findings
     acting = sorted(acting, key=lambda finding: not (finding.complete and not finding.conclusive))
-    notes = list(dict.fromkeys(finding.note for finding in acting if finding.note))
+    notes = list(dict.fromkeys(_by_user(finding) for finding in acting if finding.note))
     yield from notes[:NOTES_SHOWN]
     if (more := len(notes) - NOTES_SHOWN) > 0:
         yield f"The detections make {more} more {'remarks' if more > 1 else 'remark'} of this sort."
+
+
+def _by_user(finding: Finding) -> str:
+    """Give a note; a user's name at its beginning keeps its small letters."""
+    named = finding.user and finding.note.startswith(f"{finding.user} ")
+    return f"User {finding.note}" if named else finding.note
+
+
+def _begun(sentence: str) -> str:
+    """Let a sentence begin with a capital."""
+    if _SERVICE.match(sentence):
+        return f"The service {sentence}"
+    return sentence[:1].upper() + sentence[1:]
+
+
+def _span(microseconds: int) -> str:
+    """Write a duration with as many digits as a reader needs: 20 ms, 1.4 s, 45 s, 12 min, 3 h."""
+    seconds = microseconds / 1e6
+    if seconds < 0.0995:
+        return f"{max(1, round(seconds * 1000))} ms"
+    for unit, most, name in ((1, 120, "s"), (60, 120, "min"), (3600, 48, "h")):
+        if (amount := seconds / unit) < most:
+            return f"{round(amount, 1) if amount < 9.95 else round(amount):g} {name}"
+    return f"{round(seconds / 86_400)} days"
 
 
 def _known(story: Story, knowledge: Knowledge) -> Iterator[str]:

@@ -13,6 +13,7 @@ from knockwatch.cases.attempts import Knock, gather
 from knockwatch.cases.daemons import daemons
 from knockwatch.cases.doors import doors
 from knockwatch.cases.hosts import Hosts, host_names, user_names
+from knockwatch.cases.legs import settled
 from knockwatch.cases.story import Actor, Story, by_time, kind_of, most_common, step_order
 from knockwatch.detections import Finding, Signal
 
@@ -20,8 +21,8 @@ Grouping = Callable[[list[Finding], Hosts], tuple[list[Story], list[Finding]]]
 
 
 def stories(findings: Iterable[Finding], hosts: Hosts) -> Iterator[Story]:
-    """Put findings together into stories; each finding ends up in at least one."""
-    rest = by_time(findings)
+    """Put findings together into stories; each ends up in at least one, but for log-ins that entered no door."""
+    rest = settled(by_time(findings), hosts)
     for grouping in GROUPINGS:
         told, rest = grouping(rest, hosts)
         yield from told
@@ -55,6 +56,16 @@ def clients(findings: list[Finding], hosts: Hosts) -> tuple[list[Story], list[Fi
     return [_client(key, group, hosts) for key, group in groups.items()], rest
 
 
+def changes(findings: list[Finding], hosts: Hosts) -> tuple[list[Story], list[Finding]]:
+    """Group changes of a firewall by host, service and by what kind of program made them."""
+    mine, rest = _parted(findings, "change")
+    groups: dict[tuple[str, ...], list[Finding]] = defaultdict(list)
+    for finding in mine:
+        place = hosts.place(finding.host, finding.destination)
+        groups[place, finding.label, finding.door or ""].append(finding)
+    return [_change(key, group, hosts) for key, group in groups.items()], rest
+
+
 def others(findings: list[Finding], hosts: Hosts) -> tuple[list[Story], list[Finding]]:
     """Group what no other grouping took by kind, host, door and source, so that nothing is lost."""
     groups: dict[tuple[str, ...], list[Finding]] = defaultdict(list)
@@ -65,7 +76,7 @@ def others(findings: list[Finding], hosts: Hosts) -> tuple[list[Story], list[Fin
     return [_other(key, group, hosts) for key, group in groups.items()], []
 
 
-GROUPINGS: tuple[Grouping, ...] = (doors, daemons, clients, signals, others)
+GROUPINGS: tuple[Grouping, ...] = (doors, daemons, clients, signals, changes, others)
 
 
 def _parted(findings: list[Finding], kind: str) -> tuple[list[Finding], list[Finding]]:
@@ -134,6 +145,26 @@ def _client(key: tuple[str, ...], findings: list[Finding], hosts: Hosts) -> Stor
         sequence=sequence,
         order_known=all(finding.order_known for finding in findings),
         door=most_common(finding.door for finding in findings),
+    )
+
+
+def _change(key: tuple[str, ...], findings: list[Finding], hosts: Hosts) -> Story:
+    """Tell of openings that only the host's own records show."""
+    first = findings[0]
+    host, destination = hosts.joined(first.host, first.destination)
+    sources = list(dict.fromkeys(source for finding in findings for source in finding.sources))
+    proven = {source for finding in findings if finding.conclusive for source in finding.sources}
+    return Story(
+        "change",
+        key,
+        findings,
+        knocks=gather(Knock.of(finding) for finding in findings if finding.conclusive and finding.sources),
+        actors=[Actor(source, host_names(None, source, hosts), source in proven) for source in sources],
+        sources=sources,
+        destination=destination,
+        host=host,
+        signal="unknown" if proven else None,
+        door=first.door,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from knockwatch.cases import Confidence, Status
 from knockwatch.cases.story import Story
 from knockwatch.detections import Level, Rule
+from knockwatch.detections._firewall_callers import BY_SERVICE
 
 LEVELS: tuple[Level, ...] = ("low", "medium", "high", "critical")
 CONFIDENCES: tuple[Confidence, ...] = ("low", "medium", "high")
@@ -35,6 +36,10 @@ REPEATED = 5
 REPEATED_MAX = 15
 MENTIONED = 10
 """A daemon that runs, or anything else that is no use of a door."""
+LET_IN = 20
+"""A firewall opened for one address: partners are let in so too."""
+ODD_CALLER = 20
+"""By a program that has no business at the firewall."""
 NAMED = 10
 """The target and the steps stand in the command line."""
 
@@ -88,7 +93,9 @@ def judge(story: Story, rules: Mapping[str, Rule]) -> Verdict:
     else:
         severity = "medium" if story.kind == "daemon" and story.knocks else "low"
         confidence = "medium" if story.kind == "daemon" else "low"
-    parts = {"daemon": _daemon, "client": _client, "signal": _signal}.get(story.kind, _other)
+    parts = {"daemon": _daemon, "client": _client, "signal": _signal, "change": _change}.get(
+        story.kind, _other
+    )
     return Verdict("alert" if alert else "lead", severity, confidence, tuple(parts(story)))
 
 
@@ -129,6 +136,19 @@ def _signal(story: Story) -> Iterator[Part]:
     if (times := len(story.knocks)) > 1:
         points = min(REPEATED_MAX, REPEATED * (times - 1))
         yield f"the same run {times} times from one source", points
+    yield from _legs(story)
+
+
+def _change(story: Story) -> Iterator[Part]:
+    """Score openings that only the host's own records show."""
+    if story.opened:
+        yield "a knock daemon changed the firewall", OPENED
+    elif any(finding.label == BY_SERVICE for finding in story.findings):
+        yield "a program that has no business at the firewall opened it", ODD_CALLER
+    if story.sources:
+        yield "the firewall was opened for single addresses", LET_IN
+    if len(story.findings) > 1:
+        yield f"{len(story.findings)} times", AGAIN
     yield from _legs(story)
 
 

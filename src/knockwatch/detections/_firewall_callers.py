@@ -10,11 +10,18 @@ from typing import Literal, cast, get_args
 
 from knockwatch.detections._command_lines import commands, program
 
+BY_DAEMON = "FirewallOpenedByKnockDaemon"
+BY_SERVICE = "FirewallOpenedByService"
+FOR_ONE = "FirewallOpenedForOneAddress"
+"""Labels of the findings that tell of openings."""
+
 Role = Literal["daemon", "service", "stranger", "shell", "manager", "front", "unknown"]
 ROLES: tuple[Role, ...] = get_args(Role)
 """Whoever comes first tells more; `stranger` is a program that the table does not know."""
 
-_TEMPORARY = re.compile(r"^(?:/tmp|/var/tmp|/dev/shm)/|\(deleted\)$|^[A-Za-z]:\\(?:.*\\)?temp\\", re.IGNORECASE)
+_TEMPORARY = re.compile(
+    r"^(?:/tmp|/var/tmp|/dev/shm)/|\(deleted\)$|^[A-Za-z]:\\(?:.*\\)?temp\\", re.IGNORECASE
+)
 
 
 @cache

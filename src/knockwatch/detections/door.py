@@ -14,6 +14,7 @@ import polars as pl
 
 from knockwatch.config import Thresholds
 from knockwatch.detections import Finding, Pointer, Rule, Use
+from knockwatch.detections._log_ins import FROM_WHOM, log_ins
 from knockwatch.inference import doors, sessions
 from knockwatch.inference.contacts import COLUMNS, contacts
 from knockwatch.inference.hosts import learn
@@ -142,26 +143,15 @@ def beginnings(connections: ir.Table) -> ir.Table:
     )
 
 
-def _ssh(messages: ir.Table) -> ir.Table:
-    """Select the lines of SSH daemons that tell of a successful log-in (sshd's auth_log, dropbear's svr-auth.c)."""
-    program: Any = messages.program
-    message: Any = messages.message
-    return messages.filter(
-        program.isin(["sshd", "sshd-session", "dropbear"]),
-        message.re_search(r"^(?:Accepted \S+ for|Password auth succeeded|Pubkey auth succeeded)"),
-    )
-
-
 def _hosts_with_log_ins(tables: Mapping[str, ir.Table]) -> ir.Table:
     """Name the hosts that somebody logged in to."""
-    return _ssh(tables["messages"]).select("host").distinct()
+    return log_ins(tables["messages"]).select("host").distinct()
 
 
 def _log_ins(messages: ir.Table) -> ir.Table:
     """Give log-ins the shape of connections: the host in `sensor`, the address and port of it not yet known."""
-    rows = _ssh(messages)
+    rows = log_ins(messages)
     message: Any = rows.message
-    from_whom = r"from \[?([0-9A-Fa-f.:]+)\]?(?: port |:)(\d+)"
     nothing: dict[str, Any] = {
         "destination_ip": ibis.null("string"),
         "destination_port": ibis.null("int32"),
@@ -170,8 +160,8 @@ def _log_ins(messages: ir.Table) -> ir.Table:
         "payload_length": ibis.null("int32"),
     }
     known: dict[str, Any] = {
-        "source_ip": message.re_extract(from_whom, 1),
-        "source_port": message.re_extract(from_whom, 2).try_cast("int32"),
+        "source_ip": message.re_extract(FROM_WHOM, 1),
+        "source_port": message.re_extract(FROM_WHOM, 2).try_cast("int32"),
         "protocol": ibis.literal("tcp"),
         "outcome": ibis.literal(ACCEPTED),
         "forwarded": ibis.literal(value=False),

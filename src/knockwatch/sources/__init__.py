@@ -89,22 +89,36 @@ class Batch:
         `line` and `text` of what was not understood.
     malformed
         Lines that held bytes which are not UTF-8.
+    redundant
+        Of a body: lines whose message says nothing that the rows read from it do not.
     """
 
     records: int
     tables: dict[str, pl.DataFrame] = field(default_factory=dict)
     misfits: pl.DataFrame | None = None
     malformed: int = 0
+    redundant: pl.Series | None = None
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a source needs to know while it reads one file."""
+    """What a source needs to know while it reads one file.
+
+    Parameters
+    ----------
+    evidence, clock, settings
+        The file, how its times are read, and what the site says of evidence.
+    executor
+        Where work may run side by side; None for in turn.
+    lean
+        Whether messages that became rows of another table, and say nothing else, may be left out.
+    """
 
     evidence: Evidence
     clock: Clock
     settings: EvidenceSettings
     executor: Executor | None = None
+    lean: bool = False
 
     def map(self, work: Callable[[Item], Batch], items: Iterable[Item]) -> Iterator[Batch]:
         """Work on items side by side, results in order, a bounded number in flight."""

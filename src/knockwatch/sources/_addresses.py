@@ -28,18 +28,22 @@ def shortest(addresses: pl.Series) -> pl.Series:
         return addresses
     others = addresses.filter(~plain).drop_nulls().unique()
     written = {text: _shortest(text) for text in others}
-    return pl.DataFrame({"a": addresses, "p": plain}).select(
-        pl.when("p")
-        .then("a")
-        .otherwise(
-            pl.col("a").replace_strict(
-                list(written), list(written.values()), default=None, return_dtype=pl.String
+    return (
+        pl.DataFrame({"a": addresses, "p": plain})
+        .select(
+            pl.when("p")
+            .then("a")
+            .otherwise(
+                pl.col("a").replace_strict(
+                    list(written), list(written.values()), default=None, return_dtype=pl.String
+                )
+                if written
+                else None
             )
-            if written
-            else None
+            .alias(addresses.name)
         )
-        .alias(addresses.name)
-    ).to_series()
+        .to_series()
+    )
 
 
 def _shortest(text: str) -> str | None:

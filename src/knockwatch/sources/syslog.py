@@ -27,6 +27,8 @@ _LINE = re.compile(rf"^(?:<\d{{1,3}}>)?(?:1 {_ISO} \S+ \S+ \S+ \S+ |{_RFC3164} \
 _TAG = r"^([A-Za-z0-9_./()@+-]+)(?:\[(\d+)\])?:(?: |$)"
 _RFC5424_REST = r"^(\S+) (\S+) (\S+) (\S+) (?:-|(?:\[(?:[^\]\\]|\\.)*\])+) ?(?:\x{feff})?(.*)$"
 
+_TIME_WIDTH = len("Nov  2 11:23:34")
+_KERNEL = "kernel: "
 KIND_5424, KIND_ISO, KIND_3164 = "rfc5424", "iso", "rfc3164"
 
 
@@ -49,9 +51,10 @@ class Syslog(LineSource):
         """Split headers from messages, then read what the messages carry."""
         messages = envelope(lines, reading)
         batch = decode(messages, reading)
-        unread = lines.join(messages.select("line"), on="line", how="anti")
-        rest = misfits(unread, pl.lit(value=False))
-        batch.misfits = rest if batch.misfits is None else pl.concat([batch.misfits, rest])
+        if messages.height < lines.height:
+            unread = lines.join(messages.select("line"), on="line", how="anti")
+            rest = misfits(unread, pl.lit(value=False))
+            batch.misfits = rest if batch.misfits is None else pl.concat([batch.misfits, rest])
         return batch
 
 
@@ -69,6 +72,8 @@ def envelope(lines: pl.DataFrame, reading: Reading) -> pl.DataFrame:
         Columns of the table `messages`, in order of `line`; lines without a syslog header or with an impossible
         time are left out.
     """
+    if (kernel := _all_kernel(lines, reading)) is not None:
+        return kernel
     text = pl.col("text")
     if lines.select(text.str.starts_with("<").any()).item():
         priority = text.str.extract(r"^<(\d{1,3})>", 1).cast(pl.Int32)
@@ -114,6 +119,34 @@ def envelope(lines: pl.DataFrame, reading: Reading) -> pl.DataFrame:
         _program().alias("program"),
         "pid",
         "message",
+    )
+
+
+def _all_kernel(lines: pl.DataFrame, reading: Reading) -> pl.DataFrame | None:
+    """Read a block in which every line is RFC 3164 and the kernel's, as a firewall's log is; None where one is not."""
+    text, rest, at = pl.col("text"), pl.col("rest"), pl.col("at")
+    read = (
+        lines.with_columns(
+            text.str.head(_TIME_WIDTH).alias("time"), text.str.slice(_TIME_WIDTH + 1).alias("rest")
+        )
+        .with_columns(rest.str.find(" ", literal=True).alias("at"))
+        .with_columns(rest.str.head(at).alias("host"), rest.str.slice(at + 1).alias("after"))
+    )
+    if not read.select(pl.col("after").str.starts_with(_KERNEL).fill_null(value=False).all()).item():
+        return None
+    times = reading.clock.syslog(read["time"])
+    if times.null_count():
+        return None
+    return read.select(
+        "line",
+        times.alias("time_us"),
+        "time",
+        "host",
+        pl.lit(None, dtype=pl.String).alias("facility"),
+        pl.lit(None, dtype=pl.String).alias("severity"),
+        pl.lit("kernel").alias("program"),
+        pl.lit(None, dtype=pl.Int64).alias("pid"),
+        pl.col("after").str.slice(len(_KERNEL)).alias("message"),
     )
 
 
@@ -188,11 +221,11 @@ def _host_and_tag(lines: pl.DataFrame) -> pl.DataFrame:
         rest.str.head(pl.col("at")).alias("host"),
         rest.str.slice(pl.col("at") + 1).alias("after"),
     )
-    if lines.select(after.str.starts_with("kernel: ").all()).item():
+    if lines.select(after.str.starts_with(_KERNEL).all()).item():
         tagged = lines.with_columns(
             pl.lit("kernel").alias("program"),
             pl.lit(None, dtype=pl.Int64).alias("pid"),
-            after.str.slice(8).alias("message"),
+            after.str.slice(len(_KERNEL)).alias("message"),
         )
     else:
         program = after.str.extract(_TAG, 1)

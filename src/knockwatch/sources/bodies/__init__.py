@@ -56,19 +56,31 @@ def decode(messages: pl.DataFrame, reading: Reading) -> Batch:
     """
     tables: dict[str, list[pl.DataFrame]] = {}
     misfits: list[pl.DataFrame] = []
+    redundant: list[pl.Series] = []
+    claims = messages.select(body.belongs().alias(body.format.name) for body in bodies())
     for body in bodies():
-        mine = messages.filter(body.belongs())
-        if mine.is_empty():
+        claimed = claims[body.format.name]
+        if not claimed.any():
             continue
+        mine = messages if claimed.all() else messages.filter(claimed)
         batch = body.read(mine, reading)
         for table, rows in batch.tables.items():
             tables.setdefault(table, []).append(rows)
         if batch.misfits is not None:
             misfits.append(batch.misfits)
+        if reading.lean and batch.redundant is not None:
+            redundant.append(batch.redundant)
+    kept = messages
+    for lines in redundant:
+        kept = (
+            kept.clear()
+            if lines.len() == kept.height
+            else kept.filter(~pl.col("line").is_in(lines.implode()))
+        )
     return Batch(
         messages.height,
         {
-            "messages": messages,
+            "messages": kept,
             **{table: pl.concat(rows, how="diagonal_relaxed") for table, rows in tables.items()},
         },
         pl.concat(misfits) if misfits else None,

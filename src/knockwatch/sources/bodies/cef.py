@@ -53,9 +53,7 @@ class Cef:
         message = pl.col("message")
         return (
             message.str.starts_with("CEF:")
-            | message.str.contains("CEF:0|", literal=True)
-            | message.str.contains("CEF: 0|", literal=True)
-            | message.str.contains("CEF:1|", literal=True)
+            | message.str.contains(r"CEF: ?[01]\|")
             | (pl.col("program") == PROGRAM).fill_null(value=False)
         )
 

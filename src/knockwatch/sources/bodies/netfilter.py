@@ -84,7 +84,14 @@ class Netfilter:
         bad = messages.filter(~fits).select("line", pl.col("message").alias("text"))
         if bad.height:
             rows = rows.filter(fits)
-        return Batch(messages.height, {"connections": rows.drop("fragment")}, bad)
+        # A prefix that speaks of knocking is the firewall's own word for an opening, which detections read.
+        plain = (pl.col("outcome") != UNKNOWN) & ~pl.col("rule").str.contains("(?i)knock")
+        return Batch(
+            messages.height,
+            {"connections": rows.drop("fragment")},
+            bad,
+            redundant=rows.filter(plain)["line"],
+        )
 
     def _rows(self, messages: pl.DataFrame, reading: Reading) -> pl.DataFrame:
         """Read the fields of each body, sound or not, with `fragment` beside them, in order of line."""
