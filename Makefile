@@ -3,11 +3,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# The whole lab run where there is one, else the part of it that is shipped.
+CORPUS ?= $(if $(KNOCKWATCH_CORPUS),$(KNOCKWATCH_CORPUS)/lab-a,tests/data/lab)
 
 .PHONY: demo test check lint types bench completion-shells clean
 
 demo: $(STAMP)  ## set up, then scan the shipped lab evidence
-	$(BIN)/knockwatch scan tests/data/demo
+	$(BIN)/knockwatch scan tests/data/lab/evidence
 
 test: $(STAMP)  ## set up, then run every test
 	$(BIN)/pytest -n auto
@@ -23,7 +25,7 @@ types: $(STAMP)
 
 bench: $(STAMP)  ## speed on netfilter text and quality on the labelled corpus
 	$(BIN)/python bench/netfilter.py
-	$(BIN)/python bench/quality.py
+	$(BIN)/python bench/quality.py $(CORPUS)
 
 # The versions that were tested stand in constraints.txt; pyproject.toml says what is needed.
 $(STAMP): pyproject.toml constraints.txt

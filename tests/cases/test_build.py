@@ -190,7 +190,9 @@ def test_a_knock_client_is_an_alert_about_its_user_and_host() -> None:
         "admin1",
         "203.0.113.10",
     )
-    assert "alice on admin1 started a program that sends knocks once, at 203.0.113.10." in case.explanation
+    assert (
+        "User alice on admin1 started a program that sends knocks once, at 203.0.113.10." in case.explanation
+    )
     assert "Command line: knock 203.0.113.10 7000 8000 9000" in case.explanation
 
 

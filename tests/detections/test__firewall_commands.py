@@ -71,6 +71,35 @@ OPENS, SHUTS = (True, True), (False, False)
         ),
         ("ipset add knocked 192.0.2.7,tcp:22 timeout 30", OPENS, "192.0.2.7", None),
         ("pfctl -t knocked -T delete 192.0.2.7", SHUTS, "192.0.2.7", None),
+        ("nft add element inet f ok { 192.0.2.7 . 22 timeout 5s }", OPENS, "192.0.2.7", "tcp/22"),
+        ("/usr/bin/python3 /usr/sbin/ufw allow from 192.0.2.7 to any port 22", OPENS, "192.0.2.7", "tcp/22"),
+        (
+            "iptables -A INPUT -s 192.0.2.7 -p tcp --dport 22 -j LOG",
+            (True, False),
+            "192.0.2.7",
+            "tcp/22",
+        ),
+        (
+            r'C:\Windows\System32\netsh.exe advfirewall firewall add rule name="my x" dir=in action=allow '
+            "protocol=TCP localport=3389 remoteip=192.0.2.7",
+            OPENS,
+            "192.0.2.7",
+            "tcp/3389",
+        ),
+        (
+            'cmd.exe /c "netsh advfirewall firewall add rule name=x dir=in action=block protocol=TCP localport=22"',
+            (True, False),
+            None,
+            "tcp/22",
+        ),
+        ("netsh advfirewall firewall delete rule name=x localport=22 protocol=tcp", SHUTS, None, "tcp/22"),
+        (
+            "powershell.exe -NoProfile -Command \"New-NetFirewallRule -DisplayName 'a b' -Direction Inbound "
+            '-Action Allow -Protocol UDP -LocalPort 1194 -RemoteAddress 192.0.2.7"',
+            OPENS,
+            "192.0.2.7",
+            "udp/1194",
+        ),
     ],
 )
 def test_a_command_is_read(

@@ -1,6 +1,8 @@
 """Connection events of conntrack."""
 
 import json
+import random
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +171,61 @@ def test_where_the_blocks_are_cut_does_not_matter(
     monkeypatch.setattr("knockwatch.evidence.Evidence.chunks", lambda _: iter(pieces))
 
     assert read_text(SOURCE, tmp_path, text).tables["connections"].sort("line").equals(whole)
+
+
+def _shuffled(text: bytes, seed: int) -> bytes:
+    lines = text.splitlines(keepends=True)
+    random.Random(seed).shuffle(lines)
+    return b"".join(lines)
+
+
+def _facts(frame: pl.DataFrame) -> pl.DataFrame:
+    """What does not name a line."""
+    return frame.drop("file", "line", strict=False).sort(pl.all().exclude("payload_first_bytes"))
+
+
+@pytest.mark.parametrize("size", [700, 9_000, 1_000_000])
+@pytest.mark.parametrize("seed", [None, 0, 1])
+def test_the_order_of_the_lines_does_not_matter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, seed: int | None
+) -> None:
+    """Newest first, or in no order at all: each connection begins at its first event and ends as it ended."""
+    whole = read(SOURCE, SAMPLE).tables["connections"]
+    text = SAMPLE.read_bytes()
+    text = _shuffled(text, seed) if seed is not None else b"".join(text.splitlines(keepends=True)[::-1])
+    pieces = [text[start : start + size] for start in range(0, len(text), size)]
+    monkeypatch.setattr("knockwatch.evidence.Evidence.chunks", lambda _: iter(pieces))
+
+    assert _facts(read_text(SOURCE, tmp_path, text).tables["connections"]).equals(_facts(whole))
+
+
+def test_an_end_that_stands_before_its_beginning_is_of_the_same_connection(tmp_path: Path) -> None:
+    new, opened, end = (
+        _tcp("[NEW]", "SYN_SENT", at=10.0, mark="UNREPLIED"),
+        _tcp("[UPDATE]", "SYN_RECV", at=10.1),
+        _tcp("[DESTROY]", "CLOSE", at=20.0),
+    )
+    again = _tcp("[NEW]", "SYN_SENT", at=30.0, mark="UNREPLIED")
+    for lines in permutations((new, opened, end, again)):
+        rows = read_text(SOURCE, tmp_path, "".join(lines)).rows("connections")
+        assert sorted((row["time_us"], row["outcome"]) for row in rows) == [
+            (10_000_000, "accepted"),
+            (30_000_000, "unanswered"),
+        ]
+
+
+def test_what_cannot_be_remembered_of_a_file_without_order_is_unknown_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conntrack, "OPEN_CONNECTIONS", 3)
+    lines = [
+        _tcp("[NEW]", "SYN_SENT", number=number, at=100.0 - number, mark="UNREPLIED") for number in range(10)
+    ]
+
+    found = read_text(SOURCE, tmp_path, "".join(lines))
+
+    assert sorted(row["outcome"] for row in found.rows("connections")) == 3 * ["unanswered"] + 7 * ["unknown"]
+    assert "not in order of time: what became of 7 connections is unknown" in found.problems[0]
 
 
 _WORDS = (

@@ -144,45 +144,43 @@ def settled(findings: list[Finding], hosts: Hosts) -> list[Finding]:
     """Give a host to those lines of daemons that name none (knockd's own log), where only one can be meant.
 
     It is the one host with a door of that name at which the same source was seen within the same minute; else the
-    one whose door of that name the same file also tells of.
+    one host of whose doors the same file also tells.
     """
-    named: dict[str, dict[str, Finding]] = defaultdict(dict)
-    files: dict[tuple[str, str], set[int]] = defaultdict(set)
-    for finding in findings:
-        place = hosts.place(finding.host, finding.destination)
-        if finding.kind == "daemon" and finding.door_name and place:
-            named[finding.door_name].setdefault(place, finding)
-            files[place, finding.door_name] |= {pointer.file for pointer in finding.pointers}
-    orphans = {
-        finding
-        for finding in findings
-        if finding.kind == "daemon"
-        and finding.door_name in named
-        and not (finding.host or finding.destination)
-    }
+    told = [finding for finding in findings if finding.kind == "daemon"]
+    orphans = {one for one in told if one.door_name and not (one.host or one.destination)}
     if not orphans:
         return findings
-    seen = _Seen(findings, hosts, {source for orphan in orphans for source in orphan.sources})
-    return [_at_home(finding, named, files, seen) if finding in orphans else finding for finding in findings]
+    homes = _Homes(told, _Seen(findings, hosts, {source for one in orphans for source in one.sources}), hosts)
+    return [homes.brought_home(finding) if finding in orphans else finding for finding in findings]
 
 
-def _at_home(
-    orphan: Finding,
-    named: Mapping[str, Mapping[str, Finding]],
-    files: Mapping[tuple[str, str], set[int]],
-    seen: _Seen,
-) -> Finding:
-    """Give one finding the host it must be of; as it is, where there is none or more than one."""
-    name = orphan.door_name or ""
-    places = named[name]
-    own = {pointer.file for pointer in orphan.pointers}
-    fits = [place for place in places if seen.near(place, orphan)] or [
-        place for place in places if not own.isdisjoint(files[place, name])
-    ]
-    if len(fits) != 1:
-        return orphan
-    model = places[fits[0]]
-    return replace(orphan, host=model.host, destination=model.destination)
+class _Homes:
+    """The hosts that daemons' lines name, each by a line that names it."""
+
+    def __init__(self, told: Iterable[Finding], seen: _Seen, hosts: Hosts) -> None:
+        self._seen = seen
+        self._models: dict[str, Finding] = {}
+        self._names: dict[str, set[str]] = defaultdict(set)
+        self._files: dict[str, set[int]] = defaultdict(set)
+        for finding in told:
+            place = hosts.place(finding.host, finding.destination)
+            if place and finding.door_name:
+                self._models.setdefault(place, finding)
+                self._names[place].add(finding.door_name)
+                self._files[place] |= {pointer.file for pointer in finding.pointers}
+
+    def brought_home(self, orphan: Finding) -> Finding:
+        """Give one finding the host it must be of; as it is, where there is none or more than one."""
+        own = {pointer.file for pointer in orphan.pointers}
+        places = [
+            place
+            for place, names in self._names.items()
+            if orphan.door_name in names and self._seen.near(place, orphan)
+        ] or [place for place, files in self._files.items() if not own.isdisjoint(files)]
+        if len(places) != 1:
+            return orphan
+        model = self._models[places[0]]
+        return replace(orphan, host=model.host, destination=model.destination)
 
 
 class _Seen:

@@ -28,6 +28,7 @@ TRIED = "DoorTriedWithoutSignal"
 
 _ECHO_REQUESTS = (8, 128)
 _ICMP = ("icmp", "icmp6")
+_SERVICE = ["destination_ip", "protocol", "destination_port"]
 _NO = ibis.literal(value=False)
 _POINTERS_A_USE = 24
 _TRIES_MOST = 1000
@@ -78,21 +79,7 @@ class DoorDetection:
         rows = rows.mutate(
             answered=answered.ifelse(1, 0), refused=closed.ifelse(1, 0), ping=rows.protocol.isin(_ICMP)
         )
-        service = ["destination_ip", "protocol", "destination_port"]
-        services = (
-            rows.filter(~rows.ping)
-            .group_by(service)
-            .agg(
-                sessions=lambda t: t.answered.sum(),
-                refusals=lambda t: t.refused.sum(),
-                visitors=lambda t: t.source_ip.nunique(where=t.answered == 1),
-            )
-            .filter(
-                lambda t: (
-                    (t.sessions > 0) & ((t.refusals > 0) | (t.visitors <= thresholds.door_rare_sessions_max))
-                )
-            )
-        )
+        services = _services(rows, thresholds)
         # A service refused on one address of a host may be visited on another, so destinations are kept whole.
         logged_in = _hosts_with_log_ins(tables)
         destinations = (
@@ -103,7 +90,7 @@ class DoorDetection:
         there = rows.semi_join(destinations, "destination_ip")
         ordinary = (there.answered == 1) & ~there.ping & (there.protocol != "udp")
         kept = ibis.union(
-            there.filter(~ordinary), there.filter(ordinary).semi_join(services, service)
+            there.filter(~ordinary), there.filter(ordinary).semi_join(services, _SERVICE)
         ).select(*COLUMNS, "sensor")
         return ibis.union(kept, _log_ins(tables["messages"]))
 
@@ -119,6 +106,28 @@ class DoorDetection:
                 door = next(door for door in destination.doors if door.service == service)
                 if strangers:
                     yield _of_strangers(door, strangers, hosts.get(door.destination))
+
+
+def _services(rows: ir.Table, thresholds: Thresholds) -> ir.Table:
+    """Select the services that may be doors: answered, and refused to some or visited by hardly anyone.
+
+    A service most of whose visitors sent nothing else to the destination is none, unless it has so few sessions that
+    somebody else's signal may have opened it.
+    """
+    sent = rows.filter((rows.answered == 0) | rows.ping | (rows.protocol == "udp"))
+    senders = sent.select("source_ip", "destination_ip").distinct().mutate(sent=ibis.literal(1))
+    visits = rows.filter((rows.answered == 1) & ~rows.ping)
+    visitors = visits.group_by([*_SERVICE, "source_ip"]).agg(sessions=visits.count())
+    visitors = visitors.left_join(senders, ["source_ip", "destination_ip"])
+    seen = visitors.group_by(_SERVICE).agg(
+        sessions=visitors.sessions.sum(), visitors=visitors.count(), senders=visitors.sent.count()
+    )
+    refused = rows.filter((rows.refused == 1) & ~rows.ping).select(_SERVICE).distinct()
+    few = seen.sessions <= thresholds.door_relayed_sessions_max
+    signalled = seen.senders >= thresholds.door_signalled_share * seen.visitors
+    plausible = seen.filter(few | signalled)
+    rare = plausible.filter(plausible.visitors <= thresholds.door_rare_sessions_max)
+    return plausible.semi_join(refused, _SERVICE).select(_SERVICE).union(rare.select(_SERVICE)).distinct()
 
 
 def beginnings(connections: ir.Table) -> ir.Table:

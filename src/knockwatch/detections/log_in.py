@@ -1,18 +1,20 @@
-"""Log-ins at hosts on which a knock daemon speaks: the entry after an opening. Whether one opened is not decided here."""
+"""Log-ins at hosts on which a knock daemon speaks: entries, if an opening came before, which is not decided here."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
+import ibis
 import polars as pl
 
 from knockwatch.config import Thresholds
 from knockwatch.detections import Finding, Pointer, Rule
+from knockwatch.detections._daemon_phrases import phrases
 from knockwatch.detections._log_ins import AS_WHOM, FROM_WHOM, LOGGED_IN, log_ins
-from knockwatch.detections.daemon_activity import DETECTION as DAEMON_ACTIVITY
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -48,8 +50,9 @@ class LogIn:
 
     def candidates(self, tables: Mapping[str, ir.Table], thresholds: Thresholds) -> ir.Table:
         """Select log-ins, at hosts of which a knock daemon's lines are in the same evidence."""
-        daemons = DAEMON_ACTIVITY.candidates(tables, thresholds).select("host").distinct()
-        rows = log_ins(tables["messages"]).semi_join(daemons, "host")
+        del thresholds
+        messages = tables["messages"]
+        rows = log_ins(messages).semi_join(_hosts_of_daemons(messages), "host")
         message: Any = rows.message
         return rows.select(
             "time_us",
@@ -79,6 +82,24 @@ class LogIn:
                 yield known
             last[key] = finding
         yield from last.values()
+
+
+def _hosts_of_daemons(messages: ir.Table) -> ir.Table:
+    """Name the hosts on which a knock daemon speaks, or whose kernel's log has one of the prefixes that tell of one.
+
+    Whatever writes one of the phrases is looked at by the program's name first: most lines are of others, and every
+    phrase tried on each of them would cost as much as the detection of daemons itself.
+    """
+    program: Any = messages.program
+    message: Any = messages.message
+    prefixes = "|".join(
+        re.escape(marker) for marker in sorted({row.marker for row in phrases() if row.daemon == "kernel"})
+    )
+    speaks = ibis.cases(
+        (program == "kernel", message.re_search(rf"^(?:\[ *[0-9.]+\] ?)?(?:{prefixes})")),
+        else_=program.contains("knock") | program.contains("fwknop"),
+    )
+    return messages.filter(speaks).select("host").distinct()
 
 
 def _finding(row: Mapping[str, Any]) -> Finding | None:

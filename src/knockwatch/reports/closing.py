@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from knockwatch.reports import Report
+from knockwatch.reports import LEVELS, Report
 from knockwatch.reports.escape import visible
 from knockwatch.reports.layout import GUTTER, block
 from knockwatch.reports.words import Glyphs, moment, plural, span
@@ -23,9 +23,10 @@ EXAMPLE_SHOWN = 56
 NEEDED: Mapping[str, str] = {
     "connections": "a firewall's log, flow records or a capture: who tried which port, and what became of it",
     "messages": "system logs: what knockd, fwknopd and sshd said",
-    "processes": "process creations (Defender, auditd, Sysmon): who ran a knock client",
+    "processes": "process creations (Defender, auditd): who ran a knock client, who called the firewall",
+    "changes": "the audit log of a Linux host: which process changed its firewall",
 }
-"""What would fill a table that stayed empty. `changes` joins it once a source fills that table."""
+"""What would fill a table that stayed empty."""
 
 
 def write_closing(console: Console, report: Report, glyphs: Glyphs) -> None:
@@ -61,8 +62,15 @@ def _few(lines: Iterator[str]) -> Iterator[str]:
 
 
 def _found(report: Report) -> str:
-    """Count the alerts."""
-    return plural(report.summary["cases"]["alert"], "alert")
+    """Count the alerts, and say how severe they are."""
+    alerts = report.summary["alerts"]
+    counts = [f"{alerts[level]:,} {level}" for level in reversed(LEVELS) if alerts.get(level)]
+    found = plural(report.summary["cases"]["alert"], "alert")
+    if len(counts) == 1:
+        # One number twice in a line would only make a reader compare them.
+        level = counts[0].rpartition(" ")[2]
+        return f"{found}, {'all ' if sum(alerts.values()) > 1 else ''}{level}"
+    return f"{found}: {', '.join(counts)}" if counts else found
 
 
 def _not_shown(report: Report) -> Iterator[str]:

@@ -11,7 +11,7 @@ from rich.text import Text
 from knockwatch.cases import Attempt, Case, Entry
 from knockwatch.reports.escape import visible
 from knockwatch.reports.layout import block, console_for, indented, put
-from knockwatch.reports.words import SIGNALS, Glyphs, legs, moment, route, what, when
+from knockwatch.reports.words import SIGNALS, Glyphs, legs, moment, only_tries, route, title, when
 
 BULLET = "  - "
 USES_SHOWN = 20
@@ -35,8 +35,8 @@ def write_prose(case: Case, stream: TextIO) -> None:
 
 def _heading(console: Console, case: Case, glyphs: Glyphs) -> None:
     """Print what the case is about and how sure it is."""
-    title = Text.assemble((f"{case.kind.capitalize()} ", "bold"), (what(case, glyphs), "bold"), end="")
-    block(console, Text(""), title)
+    heading = " ".join(filter(None, title(case, glyphs)))
+    block(console, Text(""), Text(heading[:1].upper() + heading[1:], "bold", end=""))
     if acted := route(case, glyphs):
         indented(console, Text(acted), 0)
     indented(console, Text(when(case, glyphs)), 0)
@@ -44,7 +44,7 @@ def _heading(console: Console, case: Case, glyphs: Glyphs) -> None:
     verdict = (
         f"{case.status}, severity {case.severity}, confidence {case.confidence}, score {case.score} of 100"
     )
-    if case.signal:
+    if case.signal and not only_tries(case):
         verdict += f"; signal: {SIGNALS[case.signal]}"
     if case.lateral:
         verdict += "; between hosts of the site"
@@ -72,6 +72,9 @@ def _uses(lines: Iterable[str]) -> list[str]:
 
 def _attempt(attempt: Attempt, case: Case, glyphs: Glyphs) -> str:
     """Write one attempt."""
+    if only_tries(case):
+        after = f" after it had sent {f' {glyphs.arrow} '.join(attempt.sent)}" if attempt.sent else ""
+        return f"{_at(attempt.start)}, {attempt.source} tried {case.door}{after}"
     words = {True: "complete", False: "incomplete", None: "not known to be complete"}
     unseen = "a sequence that the evidence does not show"
     signal = SIGNALS[case.signal] if case.signal and case.signal != "sequence" else unseen

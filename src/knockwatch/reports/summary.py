@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from knockwatch.cases import SCHEMA_VERSION
+from knockwatch.reports import LEVELS
 from knockwatch.scan import Result
 from knockwatch.tables import CANONICAL
 
@@ -52,6 +53,10 @@ def summarise(result: Result, asked: Mapping[str, Any] | None = None) -> dict[st
         "cases": {
             status: sum(1 for case in result.cases if case.status == status)
             for status in ("alert", "lead", "suppressed")
+        },
+        "alerts": {
+            level: sum(1 for case in result.cases if (case.status, case.severity) == ("alert", level))
+            for level in LEVELS
         },
         "files": [asdict(file) for file in files],
         "problems": list(dict.fromkeys([*result.workspace.problems, *result.problems])),

@@ -12,7 +12,7 @@ from knockwatch.reports import Report
 from knockwatch.reports.closing import write_closing
 from knockwatch.reports.escape import visible
 from knockwatch.reports.layout import GUTTER, block, console_for, cut, indented, put, wrapped
-from knockwatch.reports.words import Glyphs, legs, route, what, when
+from knockwatch.reports.words import Glyphs, legs, route, title, when
 
 EXPLANATION_LINES = {"alert": 4, "lead": 2}
 """Lines of explanation by status; a suppressed case is explained by what suppressed it."""
@@ -49,7 +49,8 @@ def _case(console: Console, case: Case, glyphs: Glyphs) -> None:
     gutter = Text(f"{case.severity if alert else case.status:<10}"[:10])
     gutter.append(f" {case.score:>3}  ")
     gutter.stylize(STYLES[case.severity] if alert else "dim")
-    body = Text.assemble((case.kind, "bold" if alert else ""), " ", what(case, glyphs))
+    kind, about = title(case, glyphs)
+    body = Text.assemble((kind, "bold" if alert else ""), f" {about}" if about else "")
     block(console, gutter, body, Text(visible(case.id[:ID_SHOWN]), "dim"))
     if acted := route(case, glyphs):
         indented(console, Text(acted), GUTTER)

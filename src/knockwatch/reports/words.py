@@ -52,6 +52,18 @@ def plural(count: int, word: str, words: str | None = None) -> str:
     return f"{count:,} {words or word + 's'}" if count else f"no {words or word + 's'}"
 
 
+def only_tries(case: Case) -> bool:
+    """Tell whether a case is of tries at a known door, without anything like the signal that opens it."""
+    return case.kind == "signal" and bool(case.door) and not case.sequence
+
+
+def title(case: Case, glyphs: Glyphs) -> tuple[str, str]:
+    """Say what a case is about: its kind, and the door, the signal, or both."""
+    if only_tries(case):
+        return "tries", f"at {visible(case.door or '')} without its signal"
+    return case.kind, what(case, glyphs)
+
+
 def what(case: Case, glyphs: Glyphs) -> str:
     """Name the door, the signal, or both: ``tcp/22 behind tcp/7000 → tcp/8000``."""
     signal = sequence(case, glyphs) or (SIGNALS[case.signal] if case.signal else "")

@@ -61,30 +61,71 @@ class Conntrack:
     def read(self, reading: Reading) -> Iterator[Batch]:
         """Read events block by block, and give each connection's row once it has ended.
 
-        A connection whose end never comes is given at the end of the file. Where more than `OPEN_CONNECTIONS`
+        A connection whose end never comes is given at the end of the file, and so are all of a file whose lines are
+        not in order of time: what is still to come may belong to any of them. Where more than `OPEN_CONNECTIONS`
         wait, those silent for longest are judged by what was seen of them so far; what is seen of such a one
         afterwards is a row of its own with an unknown outcome.
         """
-        waiting, losses = _fold(_events(Lines.of(b"", 1).frame)[0]), 0
+        waiting, losses, unsure = _Waiting(), 0, 0
         for lines in reading.evidence.lines():
             events, bad = _events(lines.frame)
-            told = waiting.join(events, on="key", how="semi")
-            connections = _fold(pl.concat([told, events], how="diagonal"))
-            ended = connections.filter("ended")
-            waiting = pl.concat(
-                [waiting.join(told, on="key", how="anti"), connections.filter(~pl.col("ended"))]
-            )
-            if waiting.height > OPEN_CONNECTIONS:
-                waiting = waiting.sort("last_line", descending=True)
-                ended = pl.concat([ended, waiting[OPEN_CONNECTIONS:]])
-                waiting = waiting[:OPEN_CONNECTIONS]
+            told = waiting.take(events)
+            unsure += int(told["unsure"].sum())
             losses += int(lines.frame["text"].str.starts_with(_LOSS).sum())
-            yield Batch(lines.frame.height, {"connections": _rows(ended)}, bad, lines.malformed)
-        yield Batch(0, {"connections": _rows(waiting)})
+            yield Batch(lines.frame.height, {"connections": _rows(told)}, bad, lines.malformed)
+        yield Batch(0, {"connections": _rows(waiting.connections)})
         if losses:
             reading.evidence.problems.append(
                 f"conntrack says {losses} times that it lost events: some connections are missing or lack their answer"
             )
+        if unsure:
+            reading.evidence.problems.append(
+                f"its lines are not in order of time: what became of {unsure} connections is unknown, since too many "
+                "would have to be remembered; sort the lines by time"
+            )
+
+
+class _Waiting:
+    """Connections of which more may be said; what was seen of each is folded into one row.
+
+    Attributes
+    ----------
+    connections
+        The rows.
+    ordered
+        Whether all events so far came in order of time: then an end is the last that is said of a connection.
+    """
+
+    def __init__(self) -> None:
+        self.connections = _fold(_events(Lines.of(b"", 1).frame)[0], ordered=True)
+        self.ordered = True
+        self._latest_us = 0
+
+    def take(self, events: pl.DataFrame) -> pl.DataFrame:
+        """Take in the events of a block; give the connections of which nothing more is expected."""
+        self._look_at_clock(events["time_us"])
+        known = self.connections.join(events, on="key", how="semi")
+        folded = _fold(pl.concat([known, events], how="diagonal"), ordered=self.ordered)
+        others = self.connections.join(known, on="key", how="anti")
+        over = folded.select(pl.col("over") & self.ordered).to_series()
+        told = folded.filter(over)
+        self.connections = pl.concat([others, folded.filter(~over)])
+        if self.connections.height <= OPEN_CONNECTIONS:
+            return told
+        # Complete ones lose least by going; of the others, those silent for longest.
+        kept = self.connections.sort(pl.col("begins") & pl.col("ended"), -pl.col("last_line"))
+        self.connections = kept[:OPEN_CONNECTIONS]
+        gone = kept[OPEN_CONNECTIONS:]
+        if not self.ordered:
+            gone = gone.with_columns(unsure=~pl.col("ended"))
+        return pl.concat([told, gone])
+
+    def _look_at_clock(self, times: pl.Series) -> None:
+        """See whether the events still come in order of time."""
+        times = times.drop_nulls()
+        if self.ordered and not times.is_empty():
+            self.ordered = int(times[0]) >= self._latest_us and times.is_sorted()
+            self._latest_us = int(times[-1])
 
 
 def _events(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -156,7 +197,7 @@ def _seen_once(fields: pl.DataFrame) -> pl.DataFrame:
     text, state, event = pl.col("text"), pl.col("state"), pl.col("event")
     replied = ~text.str.contains("[UNREPLIED]", literal=True)
     closed = (state == "CLOSE").fill_null(value=False)
-    new = (event == "NEW").fill_null(value=False)
+    new, end = ((event == word).fill_null(value=False) for word in ("NEW", "DESTROY"))
     return fields.select(
         pl.concat_str("tuple", "number", "id", separator=" ", ignore_nulls=True).hash().alias("key"),
         *_TOLD,
@@ -167,10 +208,13 @@ def _seen_once(fields: pl.DataFrame) -> pl.DataFrame:
         "time_us",
         new.alias("new"),
         new.alias("begins"),
-        (event == "DESTROY").fill_null(value=False).alias("ended"),
+        end.alias("ended"),
+        pl.when(end).then("time_us").alias("ended_us"),
         event.is_null().alias("listed"),
+        pl.lit(value=False).alias("unsure"),
         state.alias("first_state"),
         state.alias("last_state"),
+        pl.when(state.is_not_null()).then("time_us").alias("last_us"),
         (replied & ~closed).alias("answered"),
         (replied & closed).alias("closed"),
         text.str.contains("[ASSURED]", literal=True).alias("assured"),
@@ -179,26 +223,32 @@ def _seen_once(fields: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _fold(events: pl.DataFrame) -> pl.DataFrame:
-    """Fold events of one connection into one, in their order; an id or a tuple may come again after its end."""
+def _fold(events: pl.DataFrame, *, ordered: bool) -> pl.DataFrame:
+    """Fold events of one connection into one; an id or a tuple may come again after its end.
+
+    Lines that come in order of time need no other; else their times order them, where they have any.
+    """
+    order = ["key", "line"] if ordered else ["key", "time_us", ~pl.col("new"), "ended", "line"]
+    events = events.sort(*order)
+    states = pl.col("last_state") if ordered else pl.col("last_state").sort_by("last_us", maintain_order=True)
     same = pl.col("key") == pl.col("key").shift(1)
-    after_end = pl.col("ended").shift(1)
+    # What stands behind an end may have happened before it, where lines are in no order.
+    later = (pl.col("time_us") > pl.col("ended_us").shift(1)).fill_null(value=True)
+    after_end = pl.col("ended").shift(1) & later
     turn = (~same | pl.col("new") | after_end).fill_null(value=True).cast(pl.Int64).cum_sum()
     followed = (pl.col("key") == pl.col("key").shift(-1)).fill_null(value=False)
     return (
-        events.sort("key", "line")
-        .with_columns(turn.set_sorted().alias("turn"))
+        events.with_columns(turn.set_sorted().alias("turn"))
         .group_by("turn", maintain_order=True)
         .agg(
             pl.col("key", *_TOLD, "protocol", "number", "line", "time_us").first(),
-            pl.col("listed", "first_state", "begins").first(),
-            pl.col("last_line").last(),
-            pl.col("last_state").drop_nulls().last(),
-            pl.col("ended", "answered", "closed", "assured", "replied").any(),
+            pl.col("listed", "first_state", "begins", "new").first(),
+            pl.col("last_line", "last_us", "ended_us").max(),
+            states.drop_nulls().last(),
+            pl.col("ended", "answered", "closed", "assured", "replied", "unsure").any(),
             pl.col(*_COUNTED).max(),
-            pl.lit(value=False).alias("new"),
         )
-        .with_columns(pl.col("ended") | pl.col("listed") | followed)
+        .with_columns((pl.col("ended") | pl.col("listed") | followed).alias("over"))
         .drop("turn")
     )
 
@@ -242,7 +292,7 @@ def _outcome() -> pl.Expr:
     first = pl.when(tcp).then(state.is_in(_BEGUN)).otherwise(statement=True)
     begun = pl.col("listed") | (pl.col("begins") & first) | (state == "SYN_RECV")
     return (
-        pl.when(~begun.fill_null(value=False))
+        pl.when(~begun.fill_null(value=False) | (pl.col("unsure") & ~pl.col("answered")))
         .then(pl.lit(UNKNOWN))
         .when(pl.col("answered") | pl.col("assured"))
         .then(pl.lit(ACCEPTED))
