@@ -97,7 +97,7 @@ def test_out_that_cannot_be_written_is_one_sentence(scan: Scan, tmp_path: Path) 
 
 def test_talk_goes_to_standard_error_and_quiet_is_silent(scan: Scan) -> None:
     done = scan("--format", "jsonl")
-    assert "2 alerts; 1 lead: add --show-leads" in done.stderr
+    assert "2 alerts: 1 critical, 1 high; 1 lead: add --show-leads" in done.stderr
     quiet = scan("--format", "jsonl", "--quiet", "--out", "results")
     assert not quiet.stderr
     assert ids(quiet) == ids(done)

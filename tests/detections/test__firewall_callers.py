@@ -12,7 +12,7 @@ from knockwatch.detections._firewall_callers import Role, role_of
         (None, "fwknopd -f --syslog-enable", "daemon"),
         ("/usr/sbin/apache2", None, "service"),
         ("/usr/sbin/php-fpm8.2", None, "service"),
-        ("/dev/shm/kdmtmpflush", None, "service"),  # noqa: S108 - a path in evidence
+        ("/dev/shm/kdmtmpflush", None, "service"),
         ("/opt/vendor/agentd", None, "stranger"),
         ("/usr/bin/bash", "-bash", "shell"),
         ("/usr/bin/dash", "sh -c /usr/sbin/iptables -A INPUT -s 198.51.100.10 -j ACCEPT", "unknown"),

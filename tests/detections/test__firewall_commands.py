@@ -80,8 +80,10 @@ OPENS, SHUTS = (True, True), (False, False)
             "tcp/22",
         ),
         (
-            r'C:\Windows\System32\netsh.exe advfirewall firewall add rule name="my x" dir=in action=allow '
-            "protocol=TCP localport=3389 remoteip=192.0.2.7",
+            (
+                r'C:\Windows\System32\netsh.exe advfirewall firewall add rule name="my x" dir=in action=allow '
+                "protocol=TCP localport=3389 remoteip=192.0.2.7"
+            ),
             OPENS,
             "192.0.2.7",
             "tcp/3389",
@@ -94,8 +96,10 @@ OPENS, SHUTS = (True, True), (False, False)
         ),
         ("netsh advfirewall firewall delete rule name=x localport=22 protocol=tcp", SHUTS, None, "tcp/22"),
         (
-            "powershell.exe -NoProfile -Command \"New-NetFirewallRule -DisplayName 'a b' -Direction Inbound "
-            '-Action Allow -Protocol UDP -LocalPort 1194 -RemoteAddress 192.0.2.7"',
+            (
+                "powershell.exe -NoProfile -Command \"New-NetFirewallRule -DisplayName 'a b' -Direction Inbound "
+                '-Action Allow -Protocol UDP -LocalPort 1194 -RemoteAddress 192.0.2.7"'
+            ),
             OPENS,
             "192.0.2.7",
             "udp/1194",

@@ -110,7 +110,7 @@ def test_a_set_with_a_timeout_opens_without_naming_a_port(workspace: Workspace) 
     assert (finding.sources, finding.door) == ((SOURCE,), None)
 
 
-@pytest.mark.parametrize("parent", ["/usr/sbin/apache2", "/tmp/.x/agent"])  # noqa: S108 - paths in evidence
+@pytest.mark.parametrize("parent", ["/usr/sbin/apache2", "/tmp/.x/agent"])
 def test_a_service_that_opens_the_firewall_is_odd(workspace: Workspace, parent: str) -> None:
     [finding] = opened(workspace, process("iptables -I INPUT -p tcp --dport 2222 -j ACCEPT", parent))
     assert (finding.label, finding.sources, finding.door) == ("FirewallOpenedByService", (), "tcp/2222")

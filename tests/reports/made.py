@@ -110,6 +110,27 @@ def lead() -> Case:
     )
 
 
+def tries() -> Case:
+    """Two who tried a door that others had opened, without the signal."""
+    return Case(
+        id="1ab322b71cb7",
+        kind="signal",
+        status="lead",
+        score=25,
+        signal="unknown",
+        sources=["198.51.100.34", "198.18.7.13"],
+        destination="203.0.113.10",
+        door="tcp/22",
+        attempts=[
+            Attempt("198.51.100.34", "2026-11-22T11:24:17Z", None, complete=False),
+            Attempt(
+                "198.18.7.13", "2026-11-22T11:24:18Z", None, complete=False, sent=("tcp/1000", "tcp/2000")
+            ),
+        ],
+        legs=["signal"],
+    )
+
+
 def suppressed() -> Case:
     """A door that the configuration knows."""
     return door(id="beefbeefbeef", status="suppressed", suppressed_by="knockwatch.toml: context.doors[0]")

@@ -18,7 +18,7 @@ from knockwatch.reports.prose import write_prose
 from knockwatch.reports.summary import summarise
 from knockwatch.reports.terminal import write_table
 from knockwatch.scan import Result
-from tests.reports.made import client, door, lead, result, suppressed
+from tests.reports.made import client, door, lead, result, suppressed, tries
 
 ALL = ("alert", "lead", "suppressed")
 HOSTILE = "\x1b[2J\u202e=cmd\nroot"
@@ -72,6 +72,36 @@ def test_the_prose_of_a_case_tells_everything(snapshot: SnapshotAssertion) -> No
     write_prose(door(), out)
     assert fits(out.getvalue())
     assert out.getvalue() == snapshot
+
+
+def test_tries_at_a_door_without_its_signal_are_called_so(workspace: Workspace) -> None:
+    out = io.StringIO()
+    write_prose(tries(), out)
+    unwrapped = " ".join(out.getvalue().split())
+    assert out.getvalue().startswith("Tries at tcp/22 without its signal\n")
+    assert "198.51.100.34 tried tcp/22\n" in out.getvalue()
+    assert "198.18.7.13 tried tcp/22 after it had sent tcp/1000 → tcp/2000" in unwrapped
+    assert "signal: " not in out.getvalue()
+    assert "lead        25  tries at tcp/22 without its signal" in table(result(workspace, tries()), *ALL)
+
+
+@pytest.mark.parametrize(
+    ("severities", "found"),
+    [
+        ([], "no alerts\n"),
+        (["high"], "1 alert, high\n"),
+        (["high", "high"], "2 alerts, all high\n"),
+        (["high", "critical", "high"], "3 alerts: 1 critical, 2 high\n"),
+    ],
+)
+def test_alerts_are_counted_by_severity(severities: list[str], found: str, workspace: Workspace) -> None:
+    text = table(result(workspace, lead(), *(door(severity=severity) for severity in severities)))
+    assert f"Found           {found}" in text
+
+
+def test_a_door_whose_port_is_unknown_is_called_so(workspace: Workspace) -> None:
+    text = table(result(workspace, door(kind="daemon", door=None, sequence=[])))
+    assert "daemon unknown port behind a sequence" in text
 
 
 def test_many_files_are_summed_up_by_format(workspace: Workspace) -> None:

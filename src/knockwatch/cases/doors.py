@@ -88,7 +88,7 @@ class _Telling:
             return bool(finding.sequence) and any(
                 contains(use.steps, finding.sequence) and _near(use, finding) for use in self.finding.uses
             )
-        if finding.kind not in {"daemon", "signal", "change"} or finding.label == self.finding.label:
+        if finding.kind not in {"daemon", "signal", "change"} or finding.rule == self.finding.rule:
             return False
         if finding.door and self.finding.door and finding.door != self.finding.door:
             return False

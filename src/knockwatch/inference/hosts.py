@@ -25,7 +25,9 @@ def sightings(connections: ir.Table) -> ir.Table:
     ibis.expr.types.Table
         `sensor`, `destination_ip`, `times`.
     """
-    own = connections.filter(~connections.forwarded, connections.sensor.notnull())
+    own = connections.filter(
+        ~connections.forwarded, connections.sensor.notnull(), connections.destination_ip.notnull()
+    )
     return own.group_by("sensor", "destination_ip").agg(times=own.count())
 
 

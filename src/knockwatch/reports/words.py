@@ -69,6 +69,9 @@ def what(case: Case, glyphs: Glyphs) -> str:
     signal = sequence(case, glyphs) or (SIGNALS[case.signal] if case.signal else "")
     if case.door and signal:
         return f"{visible(case.door)} behind {signal}"
+    if signal and not case.door and not case.sequence:
+        # "daemon a sequence" is no English.
+        signal = {"daemon": "unknown port behind ", "client": "for "}.get(case.kind, "") + signal
     return visible(case.door) if case.door else signal
 
 

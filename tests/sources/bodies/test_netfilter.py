@@ -6,13 +6,15 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from knockwatch.clock import Clock
 from knockwatch.config import EvidenceSettings, NetfilterSettings
 from knockwatch.evidence import Evidence
 from knockwatch.ingest import Workspace, ingest
 from knockwatch.sources import Batch, Reading
-from knockwatch.sources.bodies.netfilter import BODY, words
+from knockwatch.sources.bodies.netfilter import BODY, any_lines, usual_lines, words
 from knockwatch.tables import OUTCOMES
 
 TCP = (
@@ -211,3 +213,66 @@ def test_real_scans_are_read_whole(corpus: Path, workspace: Workspace) -> None:
 
 def test_every_known_word_stands_for_an_outcome() -> None:
     assert set(words().values()) <= set(OUTCOMES)
+
+
+pieces = st.sampled_from(
+    [
+        "[ 12.345678] ",
+        "IPT-DROP: ",
+        "[UFW BLOCK] ",
+        "é ",
+        "IN=eth0 ",
+        "IN= ",
+        "OUT=br0 ",
+        "OUT= ",
+        "SRC=198.51.100.10 ",
+        "DST=203.0.113.10 ",
+        "60 ",
+        "LEN=60 ",
+        "TOS=0x00 ",
+        "PREC=0x00 ",
+        "TTL=63 ",
+        "ID=7 ",
+        "DF ",
+        "PROTO=TCP ",
+        "PROTO=UDP ",
+        "SPT=1 ",
+        "DPT=70000 ",
+        "DPT=22 ",
+        "WINDOW=64240 ",
+        "LEN=20 ",
+        "RES=0x00 ",
+        "SYN ",
+        "URGP=0 ",
+    ]
+)
+WHOLE = tuple(f"IN=eth0 OUT= MAC=aa {TCP}".split(" "))
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.lists(pieces, max_size=30).map("".join),
+            st.tuples(st.integers(0, len(WHOLE)), st.sampled_from([*WHOLE, "", "X", "[SRC=1"])).map(
+                lambda change: " ".join((*WHOLE[: change[0]], change[1], *WHOLE[change[0] + 1 :]))
+            ),
+        ),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_the_fast_way_and_the_general_way_read_the_same(messages: list[str]) -> None:
+    frame = pl.DataFrame(
+        {
+            "line": range(len(messages)),
+            "time_us": [0] * len(messages),
+            "time": [""] * len(messages),
+            "host": ["h"] * len(messages),
+            "message": messages,
+        }
+    )
+    frame = frame.filter(BODY.belongs())
+    fast = usual_lines(frame)
+    if fast is not None:
+        general = any_lines(frame).filter(pl.col("line").is_in(fast["line"].implode()))
+        assert fast.rows(named=True) == general.select(fast.columns).rows(named=True)

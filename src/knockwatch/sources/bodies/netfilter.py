@@ -24,22 +24,10 @@ _STAMP_BLANKS = 5
 """printk pads the seconds of its time stamp to five places: ``[    5.123456]``."""
 FLAGS = ("SYN", "ACK", "FIN", "RST", "PSH", "URG")
 PROTOCOLS = {"icmpv6": "icmp6", "1": "icmp", "6": "tcp", "17": "udp", "58": "icmp6"}
-# Anchored and never in doubt which way to go on, so that the regex engine needs no second try.
-_USUAL = (
-    r"(?-u)^SRC=(?P<source_ip>[0-9.]+) DST=(?P<destination_ip>[0-9.]+) LEN=(?P<packet_length>[0-9]+) "
-    r"TOS=[!-~]+ PREC=[!-~]+ TTL=(?P<ttl>[0-9]+) ID=(?P<ip_id>[0-9]+) (?:[CDM][EF] )*PROTO=(?P<protocol>TCP|UDP) "
-    r"SPT=(?P<source_port>[0-9]+) DPT=(?P<destination_port>[0-9]+) "
-    r"(?:WINDOW=(?P<tcp_window>[0-9]+) RES=[!-~]+ (?P<bare>[ -~]*)|LEN=(?P<last_length>[0-9]+)[ -~]*)$"
-)
-_NUMBERS = (
-    "source_port",
-    "destination_port",
-    "packet_length",
-    "last_length",
-    "ttl",
-    "ip_id",
-    "tcp_window",
-)
+_ADDRESSED = ("SRC", "DST", "LEN", "TOS", "PREC", "TTL", "ID")
+"""What stands, in this order, between the interfaces and the fragment flags of an IPv4 packet."""
+_PORTED = ("PROTO", "SPT", "DPT", "WINDOW")
+"""What follows of TCP; UDP has LEN in the last place."""
 _STAMP = r"(?-u)^\[ *(?P<seconds>[0-9]{1,12})\.(?P<fraction>[0-9]{6})\] ?"
 _WORD = re.compile(r"[A-Za-z]+")
 _UNIFI = re.compile(r"-([ADR])-\d+\]")
@@ -99,7 +87,7 @@ class Netfilter:
         others = messages if usual is None else messages.join(usual.select("line"), on="line", how="anti")
         parts = [] if usual is None else [usual]
         if others.height:
-            parts.append(_any_lines(others))
+            parts.append(any_lines(others))
         rows = parts[0] if len(parts) == 1 else pl.concat(parts).sort("line")
         udp, icmp = pl.col("protocol") == "udp", pl.col("protocol").is_in(["icmp", "icmp6"])
         headers = (
@@ -130,28 +118,53 @@ class Netfilter:
 def usual_lines(messages: pl.DataFrame) -> pl.DataFrame | None:
     """Read the lines whose fields stand in the order in which kernels write TCP and UDP over IPv4.
 
-    One anchored pattern reads such a line in a third of the time that finding each key takes; what it does not match
-    is left to `_any_lines`, which reads the same.
+    Splitting at blanks takes a third of the time that finding each key does; a line with anything out of place is
+    left to `any_lines`, which reads the same.
 
     Returns
     -------
     polars.DataFrame
-        The rows that it could read, with the columns of `_any_lines`; None where there are none.
+        The rows that it could read, with the columns of `any_lines`; None where there are none.
     """
     message = pl.col("message")
-    # Positions are bytes, slices are characters: where they differ the pattern does not match.
+    # Positions are bytes, slices are characters: where they differ no field is in its place.
+    source, protocol = message.str.find(" SRC=", literal=True), message.str.find(" PROTO=", literal=True)
     parted = messages.select(
         "line",
         "time_us",
         "time",
         pl.col("host").alias("sensor"),
-        message.str.head(message.str.find(" SRC=", literal=True)).alias("head"),
-        message.str.slice(message.str.find(" SRC=", literal=True) + 1)
-        .str.extract_groups(_USUAL)
-        .alias("body"),
-    ).unnest("body")
+        message.str.head(source).alias("head"),
+        message.str.slice(source + 1, protocol - source)
+        .str.split_exact(" ", len(_ADDRESSED) - 1)
+        .alias("address"),
+        message.str.slice(protocol + 1).str.splitn(" ", len(_PORTED) + 1).alias("port"),
+    )
+    parted = parted.select(
+        "line",
+        "time_us",
+        "time",
+        "sensor",
+        "head",
+        *(
+            _field("address", place, key)
+            for place, key in enumerate(_ADDRESSED)
+            if key not in {"TOS", "PREC"}
+        ),
+        *(_field("port", place, key) for place, key in enumerate(_PORTED)),
+        _field("port", len(_PORTED) - 1, "LEN").alias("LAST"),
+        pl.col("port").struct.field(f"field_{len(_PORTED)}").alias("bare"),
+    )
+    tcp = (pl.col("PROTO") == "TCP") & pl.col("WINDOW").is_not_null() & pl.col("bare").str.starts_with("RES=")
+    udp = (pl.col("PROTO") == "UDP") & pl.col("LAST").is_not_null()
+    numbers = [pl.col(key).is_not_null() for key in ("LEN", "TTL", "ID", "SPT", "DPT")]
     parted = parted.filter(
-        pl.col("source_ip").is_not_null() & pl.col("head").str.contains(" OUT=", literal=True)
+        pl.all_horizontal(
+            *numbers,
+            pl.col("SRC").is_not_null() & pl.col("DST").is_not_null(),
+            tcp | udp,
+            pl.col("head").str.contains(r"IN=\S* OUT="),
+        )
     )
     if parted.is_empty():
         return None
@@ -166,25 +179,24 @@ def usual_lines(messages: pl.DataFrame) -> pl.DataFrame | None:
         .then(pl.col("before").str.slice(pl.col("before").str.find("]", literal=True) + 1))
         .otherwise("before")
     )
-    number = {name: pl.col(name).cast(pl.Int64, strict=False) for name in _NUMBERS}
     bare = parted["bare"].fill_null("")
     return parted.select(
         "line",
         "time_us",
         "time",
         (pl.col("seconds").cast(pl.Int64) * 1_000_000 + pl.col("fraction").cast(pl.Int64)).alias("clock_us"),
-        "source_ip",
-        number["source_port"],
-        "destination_ip",
-        number["destination_port"],
-        pl.col("protocol").str.to_lowercase(),
-        pl.when(pl.col("protocol") == "TCP").then(pl.lit(_flags_of(bare))).alias("tcp_flags"),
+        pl.col("SRC").alias("source_ip"),
+        pl.col("SPT").alias("source_port"),
+        pl.col("DST").alias("destination_ip"),
+        pl.col("DPT").alias("destination_port"),
+        pl.col("PROTO").str.to_lowercase().alias("protocol"),
+        pl.when(pl.col("PROTO") == "TCP").then(pl.lit(_flags_of(bare))).alias("tcp_flags"),
         *(pl.lit(None, dtype=pl.Int64).alias(name) for name in ("icmp_type", "icmp_code")),
-        number["packet_length"],
-        number["last_length"],
-        number["ttl"],
-        number["ip_id"],
-        number["tcp_window"],
+        pl.col("LEN").alias("packet_length"),
+        pl.col("LAST").alias("last_length"),
+        pl.col("TTL").alias("ttl"),
+        pl.col("ID").alias("ip_id"),
+        pl.col("WINDOW").alias("tcp_window"),
         *(pl.lit(None, dtype=pl.Int64).alias(name) for name in ("tcp_seq", "tcp_ack")),
         (
             ~pl.col("head").str.contains(" OUT= ", literal=True)
@@ -197,7 +209,15 @@ def usual_lines(messages: pl.DataFrame) -> pl.DataFrame | None:
     )
 
 
-def _any_lines(messages: pl.DataFrame) -> pl.DataFrame:
+def _field(parts: str, place: int, key: str) -> pl.Expr:
+    """Give the value of the key that stands in one place of a split, null where another one does; numbers as such."""
+    piece = pl.col(parts).struct.field(f"field_{place}")
+    if key not in {"SRC", "DST", "PROTO"}:
+        return piece.str.strip_prefix(f"{key}=").cast(pl.Int64, strict=False).alias(key)
+    return pl.when(piece.str.starts_with(f"{key}=")).then(piece.str.strip_prefix(f"{key}=")).alias(key)
+
+
+def any_lines(messages: pl.DataFrame) -> pl.DataFrame:
     """Read the fields in whatever order they stand."""
     pairs = Pairs(messages["message"])
     # An ICMP error quotes the packet it is about in brackets; that packet is not the one logged.
@@ -220,7 +240,7 @@ def _any_lines(messages: pl.DataFrame) -> pl.DataFrame:
             "icmp_type": pairs.integer("TYPE"),
             "icmp_code": pairs.integer("CODE"),
             "packet_length": pairs.integer("LEN"),
-            "last_length": pairs.integer("LEN", last=True),
+            "last_length": _only(protocol == "udp", pairs.integer("LEN", last=True)),
             "ttl": _either(pairs.integer("TTL"), pairs.integer("HOPLIMIT")),
             "ip_id": pairs.integer("ID"),
             "tcp_window": pairs.integer("WINDOW"),
@@ -308,7 +328,7 @@ def _flags(pairs: Pairs) -> pl.Series:
     """Read the TCP flags, bare words after RES= or WINDOW=, into the order of `FLAGS`."""
     before = np.maximum(pairs.at("WINDOW"), pairs.at("RES"))
     begins = np.where(before >= 0, pairs.blank(before), -1)
-    urgent = pairs.at("URGP")
+    urgent = pairs.at("URGP", last=True)
     return _flags_of(pairs.cut(begins, np.where(urgent >= 0, urgent, pairs.ends())))
 
 
