@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -11,11 +11,11 @@ import polars as pl
 from knockwatch.cases import Case
 from knockwatch.cases.build import build
 from knockwatch.config import Config
-from knockwatch.detections import Finding, Pointer, detections
+from knockwatch.detections import Finding, detections
 from knockwatch.engines.embedded import Engine
-from knockwatch.evidence import text_of
 from knockwatch.inference.hosts import addresses, learn, sightings
 from knockwatch.ingest import Progress, Workspace, ingest
+from knockwatch.quotes import quotes
 from knockwatch.specification import specification_findings, specification_union
 from knockwatch.views import views
 
@@ -94,7 +94,7 @@ def scan(
     cases = build(
         findings,
         config,
-        quotes=lambda pointers: _texts(workspace, pointers),
+        quotes=lambda pointers: quotes(workspace, pointers),
         file_name=lambda number: workspace.evidence[number].name,
         learned=addresses(names),
     )
@@ -151,15 +151,3 @@ _FINDING_COLUMNS: dict[str, pl.DataType] = {
     "note": pl.String(),
     "evidence": pl.List(pl.String()),
 }
-
-
-def _texts(workspace: Workspace, pointers: Iterable[Pointer]) -> Mapping[tuple[int, int], str]:
-    """Read the lines that cases quote, each file once."""
-    wanted: dict[int, set[int]] = {}
-    for pointer in pointers:
-        wanted.setdefault(pointer.file, set()).add(pointer.line)
-    return {
-        (number, line): text
-        for number, lines in wanted.items()
-        for line, text in text_of(workspace.evidence[number], lines).items()
-    }

@@ -44,6 +44,8 @@ class Format:
         ``verified`` on a real sample, or ``documented``: on the vendor's published example only.
     reference
         Where the format is defined or the sample comes from.
+    numbered
+        What the column `line` counts: lines of text, records or frames.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Format:
     fills: tuple[str, ...]
     status: Literal["verified", "documented"]
     reference: str
+    numbered: Literal["line", "record", "frame"] = "line"
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ class MicrosoftJson:
         FILLS,
         "verified",
         "Azure/Azure-Sentinel, Sample Data/CEF/Fortigate.json; Defender's advanced hunting API",
+        numbered="record",
     )
 
     def confidence(self, head: Head) -> float:

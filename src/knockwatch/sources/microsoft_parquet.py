@@ -34,6 +34,7 @@ class MicrosoftParquet:
         FILLS,
         "documented",
         "parquet.apache.org; Log Analytics export to a data lake",
+        numbered="record",
     )
 
     def confidence(self, head: Head) -> float:

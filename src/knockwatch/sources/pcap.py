@@ -26,6 +26,7 @@ class Pcap:
         ("connections",),
         "verified",
         "draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng; own lab, zeek and suricata-verify traces",
+        numbered="frame",
     )
 
     def confidence(self, head: Head) -> float:

@@ -1,0 +1,83 @@
+"""The text of evidence that cases quote: the line itself, or, where a format has none, what its record says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import polars as pl
+
+from knockwatch.clock import rfc3339
+from knockwatch.detections import Pointer
+from knockwatch.evidence import text_of
+from knockwatch.ingest import Workspace
+from knockwatch.sources import sources
+
+Place = tuple[int, int]
+"""File number and line."""
+
+
+def quotes(workspace: Workspace, pointers: Iterable[Pointer]) -> dict[Place, str]:
+    """Read what stands at some places of the evidence, each file once.
+
+    Packets, and records of files that are no text, have no line: they are written out from the tables.
+    """
+    numbered = {source.format.name: source.format.numbered for source in sources()}
+    lines: dict[int, set[int]] = {}
+    records: dict[str, set[Place]] = {}
+    for pointer in pointers:
+        form = workspace.summaries[pointer.file].format
+        if form is not None and numbered.get(form, "line") == "line":
+            lines.setdefault(pointer.file, set()).add(pointer.line)
+        else:
+            records.setdefault(pointer.table, set()).add((pointer.file, pointer.line))
+    found = {
+        (number, line): text
+        for number, wanted in lines.items()
+        for line, text in text_of(workspace.evidence[number], wanted).items()
+    }
+    for table, places in records.items():
+        found.update(_written_out(workspace, table, places))
+    return found
+
+
+def _written_out(workspace: Workspace, table: str, places: set[Place]) -> dict[Place, str]:
+    """Write rows of a table as sentences."""
+    wanted = pl.DataFrame(sorted(places), schema={"file": pl.Int32, "line": pl.Int64}, orient="row")
+    found: dict[Place, str] = {}
+    for path in workspace.files(table):
+        rows = pl.scan_parquet(path).join(wanted.lazy(), on=["file", "line"], how="semi").collect()
+        for row in rows.iter_rows(named=True):
+            found.setdefault((row["file"], row["line"]), _sentence(table, row))
+    return found
+
+
+def _sentence(table: str, row: dict[str, Any]) -> str:
+    """Write one row."""
+    words: tuple[object, ...]
+    match table:
+        case "connections":
+            words = (
+                rfc3339(row["time_us"]),
+                row["protocol"],
+                _end(row["source_ip"], row["source_port"]),
+                "→",
+                _end(row["destination_ip"], row["destination_port"]),
+                row["outcome"],
+                row["tcp_flags"],
+                None if row["icmp_type"] is None else f"type {row['icmp_type']}",
+            )
+        case "processes":
+            words = (rfc3339(row["time_us"]), row["host"], row["user"], row["command_line"])
+        case "messages":
+            words = (rfc3339(row["time_us"]), row["host"], row["program"], row["message"])
+        case _:
+            words = (rfc3339(row["time_us"]), row["host"], row["kind"], row["rule_text"])
+    return " ".join(str(word) for word in words if word)
+
+
+def _end(address: str | None, port: int | None) -> str:
+    """Write an address with its port."""
+    if address is None or port is None:
+        return address or ""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
