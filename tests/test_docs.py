@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from knockwatch.cli import cli
+from knockwatch.config import Thresholds
 from tests.conftest import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -83,6 +84,14 @@ def test_every_example_does_what_the_page_says(
 def test_every_link_into_the_project_leads_somewhere(page: Path) -> None:
     for target in _LINK.findall(page.read_text("utf-8")):
         assert (page.parent / target).exists(), target
+
+
+def test_every_threshold_is_explained_with_its_default() -> None:
+    rows = [
+        f"| `{name}` | {key.default:g} | {key.description} |" for name, key in Thresholds.model_fields.items()
+    ]
+    told = (ROOT / "docs" / "configuration.md").read_text("utf-8").split("## [thresholds]")[1].splitlines()
+    assert [line for line in told if line.startswith("| `")] == rows
 
 
 def test_a_wrong_or_silently_shortened_output_is_noticed() -> None:

@@ -199,6 +199,39 @@ class Thresholds(_Section):
         ge=1,
         description="most entries without a signal of their own for which somebody else's is looked for",
     )
+    door_coincidence_max: float = Field(
+        default=0.001,
+        gt=0,
+        le=1,
+        description="most likely that chance alone may put what others sent before the entries of a relayed door: "
+        "many runs of steps are compared, so that one in twenty would often be met",
+    )
+    door_unexplained_share_max: float = Field(
+        default=0.25,
+        ge=0,
+        le=1,
+        description="share of entries that may have nothing before them: logs lose lines, but a door that opens "
+        "without its signal is none",
+    )
+    monitor_cycles_min: int = Field(
+        default=10,
+        ge=3,
+        description="fewest visits, evenly spaced, by which a source counts as a monitor: people do not come ten "
+        "times to the beat",
+    )
+    monitor_jitter_share: float = Field(
+        default=0.1,
+        gt=0,
+        lt=1,
+        description="how far a monitor's pause may differ from its usual one, as a share of it: timers drift and "
+        "checks take their time",
+    )
+    monitor_even_share: float = Field(
+        default=0.8,
+        gt=0,
+        le=1,
+        description="share of a monitor's pauses that are its usual one: some checks are repeated or lost",
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -126,7 +126,10 @@ class _Writer:
         self.folder.mkdir(parents=True, exist_ok=True)
         target = self.folder / f"{len(list(self.folder.iterdir())):06d}.parquet"
         pl.concat(self.pending, how="diagonal_relaxed").write_parquet(
-            target, compression="lz4", statistics=True
+            # Read back at once and then removed: neither compression nor statistics pay.
+            target,
+            compression="uncompressed",
+            statistics=False,
         )
         self.pending, self.height = [], 0
 

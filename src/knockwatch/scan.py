@@ -11,7 +11,7 @@ import polars as pl
 from knockwatch.cases import Case
 from knockwatch.cases.build import build
 from knockwatch.config import Config
-from knockwatch.detections import Finding, detections
+from knockwatch.detections import Finding, detections, with_busy
 from knockwatch.engines.embedded import Engine
 from knockwatch.inference.hosts import addresses, learn, sightings
 from knockwatch.ingest import Progress, Workspace, ingest
@@ -86,6 +86,7 @@ def scan(
             table = engine.execute(specification_union(views(tables)))
             findings += specification_findings(table)
         else:
+            tables = with_busy(tables, config.thresholds, engine.cached)
             for detection in detections():
                 candidates = engine.execute(detection.candidates(tables, config.thresholds))
                 findings += detection.findings(candidates, config.thresholds)

@@ -6,6 +6,10 @@ from typing import Any
 
 import polars as pl
 
+from knockwatch.cases import Case
+from knockwatch.cases.build import build
+from knockwatch.config import Config, Thresholds
+from knockwatch.detections.door import DETECTION
 from knockwatch.tables import conform
 
 SECOND = 1_000_000
@@ -61,3 +65,14 @@ class Log:
     def frame(self) -> pl.DataFrame:
         """Give the log as rows of the table `connections`."""
         return conform("connections", pl.DataFrame(self.rows, infer_schema_length=None))
+
+
+def cases(log: Log) -> list[Case]:
+    """Tell a log as cases: doors and tries at them."""
+    return build(DETECTION.findings(log.frame(), Thresholds()), Config(), lambda _: {}, str)
+
+
+def only_door(log: Log) -> Case:
+    """Give the one case about a door that a log makes."""
+    (case,) = (case for case in cases(log) if case.kind == "door")
+    return case

@@ -1,11 +1,16 @@
 """Doors are told from services by what comes before, and by who is refused."""
 
+import random
+
+import pytest
+
 from knockwatch.config import Thresholds
 from knockwatch.inference.contacts import contacts
 from knockwatch.inference.doors import Destination, Door, infer
 
-from .made import KNOCK, SERVER, Log
+from .made import KNOCK, SERVER, Log, cases, only_door
 
+TRIES_KEPT = 1000
 ADMIN, GUEST, STRANGER = "198.51.100.1", "198.51.100.2", "198.18.7.9"
 
 
@@ -148,3 +153,48 @@ def test_what_the_clock_cannot_order_is_said() -> None:
         log.knock(at, source, *KNOCK, gap=0).enter(at + 1, source)
     (door,) = doors(log.refuse(900, STRANGER))
     assert not door.order_known
+
+
+@pytest.mark.parametrize("count", [20, 200, 1000])
+def test_probes_sprayed_around_every_knock_do_not_hide_the_secret(count: int) -> None:
+    """An adversary makes up decoys before every visit; only the secret is the same each time."""
+    chance = random.Random(count)
+    log = Log().refuse(0, STRANGER)
+    for number in range(6):
+        source, at = f"198.51.100.{number + 1}", 1000 + number * 3000
+        sent = [f"tcp/{chance.randrange(1, 65536)}" for _ in range(count)]
+        for place, step in zip(sorted(chance.sample(range(count), 3)), KNOCK, strict=True):
+            sent.insert(place, step)
+        log.knock(at, source, *sent, gap=0.2).enter(at + count * 0.2 + 5, source)
+    case = only_door(log)
+    assert (case.status, tuple(case.sequence), len(case.entries)) == ("alert", KNOCK, 6)
+
+
+def test_the_same_decoys_in_another_order_each_time_do_not_hide_the_door() -> None:
+    chance = random.Random(0)
+    decoys = [f"tcp/{chance.randrange(10_000, 65_536)}" for _ in range(150)]
+    log = Log().refuse(0, STRANGER)
+    for number in range(6):
+        source, at = f"198.51.100.{number + 1}", 1000 + number * 3000
+        chance.shuffle(decoys)
+        log.knock(at, source, *decoys[:50], *KNOCK, *decoys[50:], gap=0.2).enter(at + 60, source)
+    found = [case for case in cases(log) if case.status == "alert"]
+    assert {case.door for case in found} == {"tcp/22"}
+    assert {entry.source for case in found for entry in case.entries} == {
+        f"198.51.100.{number + 1}" for number in range(6)
+    }
+
+
+def test_thousands_of_spoofed_sources_do_not_hide_the_door_nor_fill_the_case() -> None:
+    """They probe the secret's ports and the door itself, all the time."""
+    chance = random.Random(0)
+    log = used_twice()
+    for number in range(3000):
+        source = f"10.{number >> 8}.{number & 255}.{chance.randrange(256)}"
+        steps = chance.sample([*KNOCK, "tcp/22", "tcp/23", "tcp/445", "tcp/8081"], 2)
+        log.knock(chance.random() * 1500, source, *steps, gap=0.2)
+    found = cases(log)
+    (door,) = (case for case in found if case.kind == "door")
+    assert (door.status, tuple(door.sequence)) == ("alert", KNOCK)
+    assert {entry.source for entry in door.entries} == {ADMIN, GUEST}
+    assert all(len(case.attempts) <= TRIES_KEPT for case in found)

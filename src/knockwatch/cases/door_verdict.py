@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from knockwatch.cases import Confidence
+from knockwatch.cases.door_doubts import doubts
 from knockwatch.cases.doors import lateral
 from knockwatch.cases.score import Part, Verdict
 from knockwatch.cases.story import Story
@@ -25,13 +26,10 @@ CHANCE_SMALL = 0.1
 """Share of other visits with something before them below which a precursor is no coincidence."""
 DAEMON_AGREES = 30
 RELAYED = 15
-HABIT = 3
-"""How many times more often than it entered a source may send a signal before it counts as its habit."""
-HABITUAL = 30
 
 
 def judge_door(story: Story) -> Verdict:
-    """Judge an inferred door: is it shut to others, do its uses agree, could chance have made it?"""
+    """Judge an inferred door: to whom it is shut, whether its uses agree, and what innocent could have made it."""
     facts = story.facts
     closed = bool(facts.get("closed_to") or facts.get("refused_first"))
     again = facts.get("uses", 0) > 1
@@ -39,7 +37,7 @@ def judge_door(story: Story) -> Verdict:
     told = len(story.sequence) > 1 or story.signal == "spa" or bool(facts.get("odd_ping") and again)
     if facts.get("relayed"):
         told = told and again
-    believable = told and not _habitual(story)
+    believable = told and not doubts(story)
     alert = story.opened or (closed and (believable or proven))
     confidence: Confidence = "high" if story.opened or (again and closed and told) else "medium"
     severity: Level = "critical" if lateral(story) else "high"
@@ -68,11 +66,7 @@ def _parts(story: Story) -> Iterator[Part]:
         (chance < CHANCE_SMALL, "visits to other services have hardly anything before them", UNLIKELY),
         (story.opened, "a knock daemon says that it opened the door", DAEMON_AGREES),
         (facts.get("relayed"), "who knocked and who entered differ, so chance weighs more", -RELAYED),
-        (_habitual(story), "the same was sent many times without an entry: it may be a habit", -HABITUAL),
     )
     yield from ((words, points) for holds, words, points in weighed if holds)
-
-
-def _habitual(story: Story) -> bool:
-    """Tell whether the users send the signal far more often than they enter."""
-    return story.facts.get("occurrences", 0) > HABIT * max(story.facts.get("uses", 1), 1)
+    if not story.opened:
+        yield from ((doubt.part, doubt.points) for doubt in doubts(story))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from knockwatch.cases.door_doubts import doubts
 from knockwatch.cases.story import Story
 from knockwatch.cases.wording import enumerated, times
 
@@ -54,6 +55,8 @@ def _closed(story: Story) -> str:
 
 def _less_certain(story: Story) -> Iterator[str]:
     """Say what makes the door less certain."""
+    if not story.opened:
+        yield from (doubt.sentence for doubt in doubts(story))
     if story.facts.get("relayed"):
         yield "Who knocked and who entered are different addresses, which makes this less certain."
     if story.facts.get("uses", 0) == 1 and len(story.sequence) > 1:

@@ -111,7 +111,7 @@ class DeniedPorts:
             `source_ip`, `destination_ip` and `probes`, an array in no order.
         """
         pair = ("source_ip", "destination_ip")
-        sessions = _sessions(_of_many_ports(_probes(tables["connections"]), thresholds), pair, thresholds)
+        sessions = _sessions(_of_many_ports(_probes(tables.get("busy", tables["connections"])), thresholds), pair, thresholds)
         shown = sessions.protocol.concat("/", sessions.destination_port.cast("string"))
         runs = sessions.group_by(*pair, "session").aggregate(
             ports=sessions.step.nunique(),
@@ -181,10 +181,12 @@ def _probes(connections: ir.Table) -> ir.Table:
 
 def _of_many_ports(probes: ir.Table, thresholds: Thresholds) -> ir.Table:
     """Keep the sources that tried enough ports of a destination at all: in internet noise most try one."""
-    pairs = probes.group_by("source_ip", "destination_ip").aggregate(ports=probes.step.nunique())
-    return probes.semi_join(
-        pairs.filter(pairs.ports >= thresholds.sequence_ports_min), ["source_ip", "destination_ip"]
-    )
+    pair = ["source_ip", "destination_ip"]
+    counted = probes.group_by(pair).aggregate(rows=probes.count())
+    # Counting rows is cheap and leaves few pairs whose ports are worth telling apart.
+    busy = probes.semi_join(counted.filter(counted.rows >= thresholds.sequence_ports_min), pair)
+    pairs = busy.group_by(pair).aggregate(ports=busy.step.nunique())
+    return busy.semi_join(pairs.filter(pairs.ports >= thresholds.sequence_ports_min), pair)
 
 
 def _fits(run: Sequence[Probe], thresholds: Thresholds) -> bool:

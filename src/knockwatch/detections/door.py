@@ -101,7 +101,7 @@ class DoorDetection:
         rows = _located(candidates, hosts)
         for destination in doors.infer(contacts(rows), hosts, thresholds):
             for door in destination.doors:
-                yield _of_door(door, hosts.get(door.destination))
+                yield _of_door(door, hosts.get(door.destination), thresholds)
             for service, strangers in destination.strangers.items():
                 door = next(door for door in destination.doors if door.service == service)
                 if strangers:
@@ -114,15 +114,19 @@ def _services(rows: ir.Table, thresholds: Thresholds) -> ir.Table:
     A service most of whose visitors sent nothing else to the destination is none, unless it has so few sessions that
     somebody else's signal may have opened it.
     """
-    sent = rows.filter((rows.answered == 0) | rows.ping | (rows.protocol == "udp"))
-    senders = sent.select("source_ip", "destination_ip").distinct().mutate(sent=ibis.literal(1))
+    pair = ["source_ip", "destination_ip"]
+    # Sessions are few beside probes, so all else is looked up from them.
     visits = rows.filter((rows.answered == 1) & ~rows.ping)
     visitors = visits.group_by([*_SERVICE, "source_ip"]).agg(sessions=visits.count())
-    visitors = visitors.left_join(senders, ["source_ip", "destination_ip"])
+    sent = rows.filter((rows.answered == 0) | rows.ping | (rows.protocol == "udp"))
+    sent = sent.semi_join(visitors.select(pair).distinct(), pair)
+    senders = sent.select(pair).distinct().mutate(sent=ibis.literal(1))
+    visitors = visitors.left_join(senders, pair)
     seen = visitors.group_by(_SERVICE).agg(
         sessions=visitors.sessions.sum(), visitors=visitors.count(), senders=visitors.sent.count()
     )
-    refused = rows.filter((rows.refused == 1) & ~rows.ping).select(_SERVICE).distinct()
+    refused = rows.filter((rows.refused == 1) & ~rows.ping)
+    refused = refused.semi_join(visits.select(_SERVICE).distinct(), _SERVICE).select(_SERVICE).distinct()
     few = seen.sessions <= thresholds.door_relayed_sessions_max
     signalled = seen.senders >= thresholds.door_signalled_share * seen.visitors
     plausible = seen.filter(few | signalled)
@@ -214,7 +218,7 @@ def _located(rows: pl.DataFrame, hosts: Mapping[str, str]) -> pl.DataFrame:
     return pl.concat([others, located.select(others.columns)])
 
 
-def _of_door(door: doors.Door, host: str | None) -> Finding:
+def _of_door(door: doors.Door, host: str | None, thresholds: Thresholds) -> Finding:
     """Tell of one door."""
     uses = sorted(
         [
@@ -234,7 +238,12 @@ def _of_door(door: doors.Door, host: str | None) -> Finding:
         "occurrences": door.occurrences,
         "proven": door.proven,
         "relayed": door.relayed,
+        "by_chance": door.coincidence > thresholds.door_coincidence_max,
+        "not_needed": door.unexplained > thresholds.door_unexplained_share_max * door.sessions,
         "odd_ping": door.odd,
+        "unasked": door.unasked,
+        "mistyped": door.mistyped,
+        "regular": door.regular,
     }
     if door.chance is not None:
         facts["chance"] = door.chance

@@ -86,15 +86,17 @@ class Recurrence:
 
     def candidates(self, tables: Mapping[str, ir.Table], thresholds: Thresholds) -> ir.Table:
         """Select what the pairs of source and destination began that touched a few ports, not one and not many."""
-        rows = beginnings(tables["connections"])
+        rows = beginnings(tables.get("busy", tables["connections"]))
         rows = rows.filter(rows.destination_port.notnull())
         pair = ["source_ip", "destination_ip"]
-        pairs = rows.group_by(pair).agg(ports=rows.destination_port.nunique(), rows=rows.count())
-        few = pairs.filter(
-            pairs.ports.between(thresholds.sequence_ports_min, thresholds.sequence_probes_max),
-            pairs.rows <= _ROWS_A_PROBE * thresholds.sequence_probes_max,
+        counted = rows.group_by(pair).agg(rows=rows.count())
+        most = _ROWS_A_PROBE * thresholds.sequence_probes_max
+        sized = rows.semi_join(
+            counted.filter(counted.rows.between(thresholds.sequence_ports_min, most)), pair
         )
-        return rows.semi_join(few, pair).select(*COLUMNS)
+        pairs = sized.group_by(pair).agg(ports=sized.destination_port.nunique())
+        few = pairs.filter(pairs.ports.between(thresholds.sequence_ports_min, thresholds.sequence_probes_max))
+        return sized.semi_join(few, pair).select(*COLUMNS)
 
     def findings(self, candidates: pl.DataFrame, thresholds: Thresholds) -> Iterator[Finding]:
         """Compare the runs at each destination, and what is found with the runs at all others."""

@@ -19,5 +19,8 @@ class Engine(Protocol):
     def tables(self) -> Mapping[str, ir.Table]:
         """Give the canonical tables, and Microsoft's where rows were exported from them."""
 
+    def cached(self, expression: ir.Table) -> ir.Table:
+        """Compute an expression once, for several that build on it."""
+
     def execute(self, expression: ir.Table) -> pl.DataFrame:
         """Run an expression and fetch its rows."""

@@ -111,6 +111,10 @@ class Engine:
             self._tables = {**canonical, **exported}
         return dict(self._tables)
 
+    def cached(self, expression: ir.Table) -> ir.Table:
+        """Compute an expression once, for several that build on it."""
+        return expression.cache()
+
     def execute(self, expression: ir.Table) -> pl.DataFrame:
         """Run an expression and fetch its rows, with the types it declares."""
         return cast(pl.DataFrame, self._backend.to_polars(expression))

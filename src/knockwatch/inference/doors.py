@@ -13,6 +13,8 @@ import polars as pl
 
 from knockwatch.config import Thresholds
 from knockwatch.detections import Signal
+from knockwatch.inference.innocence import mistyped, odd_ping, regular, unasked
+from knockwatch.inference.relays import Relays
 from knockwatch.inference.secrets import agreements, common, contains
 from knockwatch.inference.sessions import Contact, Use, by_source, entries, tries
 
@@ -20,8 +22,6 @@ SPA_PORT = 62201
 """fwknop's default (fwknop's client/fwknop_common.h)."""
 SPA_BYTES = range(140, 1501)
 """Lengths that fwknopd accepts (fwknop's server/fwknopd_common.h)."""
-PING_BYTES = frozenset({0, 8, 24, 32, 40, 48, 56, 64})
-"""Payloads of ordinary pings: Linux and BSD 56 (48 and 40 with larger stamps), Windows 32, monitors less."""
 
 
 @dataclass
@@ -50,8 +50,10 @@ class Door:
         Share of the destination's sessions at other services that had anything before them.
     proven
         Whether another secret of the same service is a door beyond doubt.
-    relayed
-        Whether those who knocked and those who entered differ.
+    relayed, coincidence
+        Whether those who knocked and those who entered differ; then, how likely it is that chance made it so.
+    regular
+        Whether all users come as regularly as a monitor.
     """
 
     destination: str
@@ -68,13 +70,31 @@ class Door:
     chance: float | None = None
     proven: bool = False
     relayed: bool = False
+    coincidence: float = 0.0
+    regular: bool = False
+
+    @property
+    def unasked(self) -> bool:
+        """Whether the secret is nothing but what machines send by themselves."""
+        return unasked(self.secret) and not self.odd
+
+    @property
+    def mistyped(self) -> bool:
+        """Whether the secret may be nothing but the service's port mistyped."""
+        return mistyped(self.secret, self.service)
 
     @property
     def odd(self) -> bool:
         """Whether the signal is a ping such as no ordinary ping program sends."""
         return self.signal == "icmp" and all(
-            _odd_ping(contact) for use in self.uses for contact in use.contacts
+            odd_ping(contact) for use in self.uses for contact in use.contacts
         )
+
+    @property
+    def firm(self) -> bool:
+        """Whether several uses agree on steps that nothing innocent explains."""
+        innocent = self.relayed or self.regular or self.unasked
+        return len(self.uses) > 1 and len(self.secret) > 1 and not innocent
 
     @property
     def order_known(self) -> bool:
@@ -176,7 +196,9 @@ def _doors(
     if not closed:
         # Nothing shows that it was ever shut: only a long signal before a service nobody else uses is worth a word.
         doors = [door for door in doors if len(door.secret) >= thresholds.sequence_ports_min]
-    firm = [door for door in doors if len(door.uses) > 1 and len(door.secret) > 1]
+    for door in doors:
+        door.regular = regular(door.uses, thresholds)
+    firm = [door for door in doors if door.firm]
     for door in doors:
         door.proven = any(other is not door for other in firm)
     return doors
@@ -206,46 +228,20 @@ def _relayed(
     turned_away: frozenset[str],
     thresholds: Thresholds,
 ) -> list[Door]:
-    """Find doors that somebody else's signal opened: another address, or one for each step.
-
-    Only what quiet sources sent shortly before counts: a source that touches many ports is a scanner.
-    """
-    if not bare or len(bare) > thresholds.door_relayed_sessions_max:
-        return []
-    window = int(thresholds.door_relay_seconds * 1_000_000)
-    quiet = (
-        group.filter(pl.col("accepted_us").is_null() & (pl.col("step") != service))
-        .filter(pl.col("step").n_unique().over("source_ip") <= thresholds.door_relay_ports_max)
-        .sort("time_us")
-    )
-    uses: list[Use] = []
-    for use in bare:
-        assert use.entry is not None
-        end = use.entry.time_us
-        before = quiet.filter(pl.col("time_us").is_between(end - window, end))
-        if 0 < before.height <= thresholds.sequence_probes_max:
-            sent = sorted(
-                (contact for found in by_source(before).values() for contact in found),
-                key=lambda contact: contact.time_us,
-            )
-            uses.append(
-                Use(sent[-1].source, tuple(c.step for c in sent), tuple(sent), use.entrant, use.entry)
-            )
-    if not uses:
-        return []
+    """Find doors that somebody else's signal opened: another address, or one for each step."""
     return [
         Door(
             destination,
             service,
-            agreement.steps,
-            signal_of(agreement.steps, [uses[index] for index in agreement.uses]),
-            [uses[index] for index in agreement.uses],
+            steps,
+            signal_of(steps, uses),
+            uses,
             closed_to=len(turned_away),
             sessions=len(bare),
             relayed=True,
+            coincidence=coincidence,
         )
-        for agreement in agreements([use.steps for use in uses])
-        if len(agreement.steps) > 1
+        for steps, uses, coincidence in Relays(group, service, thresholds).secrets(bare)
     ]
 
 
@@ -305,14 +301,9 @@ def _resembled(use: Use, doors: Sequence[Door], thresholds: Thresholds) -> Door 
     for door in doors:
         whole = contains(use.steps, door.secret)
         shared = len(set(use.steps) & set(door.secret))
-        if door.signal == "icmp" and not all(_odd_ping(contact) for contact in use.contacts):
+        if door.signal == "icmp" and not all(odd_ping(contact) for contact in use.contacts):
             continue
         enough = max(2, (len(set(door.secret)) + 1) // 2)
         if (whole and len(door.secret) > 2) or (use.refused and (whole or shared >= enough)):
             scored.append((len(common(use.steps, door.secret)) / len(door.secret), shared, door))
     return max(scored, key=lambda item: item[:2])[2] if scored else None
-
-
-def _odd_ping(contact: Contact) -> bool:
-    """Whether a ping's size is known, and none of ordinary ping programs'."""
-    return contact.payload_length is not None and contact.payload_length not in PING_BYTES

@@ -66,7 +66,7 @@ def agreements(uses: Sequence[Steps], shortest: int = 1) -> list[Agreement]:
         Each use belongs to exactly one. The secret with the most support, counted in steps, is taken first; the
         uses that do not contain it are looked at again. A use that agrees with no other is its own secret.
     """
-    left = {index: use[-STEPS_MOST:] for index, use in enumerate(uses)}
+    left = dict(enumerate(_cut(uses)))
     found: list[Agreement] = []
     while left:
         steps = _best(list(left.values()), shortest)
@@ -78,6 +78,25 @@ def agreements(uses: Sequence[Steps], shortest: int = 1) -> list[Agreement]:
         for index in members:
             del left[index]
     return found
+
+
+def _cut(uses: Sequence[Steps]) -> list[Steps]:
+    """Cut long uses to what can be compared: first goes what few other uses hold, then what was sent early.
+
+    So nobody drowns a secret in decoys made up each time.
+    """
+    often = Counter(step for use in uses for step in set(use))
+    return [use if len(use) <= STEPS_MOST else _shared(use, often)[-STEPS_MOST:] for use in uses]
+
+
+def _shared(use: Steps, often: Counter[str]) -> Steps:
+    """Give the steps of a use that others hold as well: of as many others as leaves few enough steps."""
+    kept = use
+    for times in sorted({often[step] for step in use}):
+        if len(kept) <= STEPS_MOST:
+            break
+        kept = tuple(step for step in use if often[step] > times) or kept
+    return kept
 
 
 def _best(uses: Sequence[Steps], shortest: int) -> Steps | None:
