@@ -97,7 +97,9 @@ def main() -> None:
         for _ in range(options.runs):
             for name, command in commands.items():
                 runs[name].append(timed(command))
-    print(f"{count:,} lines, {options.megabytes} MB, {os.cpu_count()} cores, medians of {options.runs} runs\n")
+    print(
+        f"{count:,} lines, {options.megabytes} MB, {os.cpu_count()} cores, medians of {options.runs} runs\n"
+    )
     print("| command | seconds | lines/s | time of the scan, times this | peak MB |")
     print("|---|---:|---:|---:|---:|")
     scan = statistics.median(seconds for seconds, _ in runs["knockwatch scan"])

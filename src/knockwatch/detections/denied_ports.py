@@ -111,7 +111,8 @@ class DeniedPorts:
             `source_ip`, `destination_ip` and `probes`, an array in no order.
         """
         pair = ("source_ip", "destination_ip")
-        sessions = _sessions(_of_many_ports(_probes(tables.get("busy", tables["connections"])), thresholds), pair, thresholds)
+        probes = _probes(tables.get("busy", tables["connections"]))
+        sessions = _sessions(_of_many_ports(probes, thresholds), pair, thresholds)
         shown = sessions.protocol.concat("/", sessions.destination_port.cast("string"))
         runs = sessions.group_by(*pair, "session").aggregate(
             ports=sessions.step.nunique(),
