@@ -82,6 +82,7 @@ class Engine:
         self._backend: Backend = ibis.duckdb.connect(":memory:", **settings)
         self._backend.raw_sql("SET TimeZone = 'UTC'")
         self._tables: dict[str, ir.Table] | None = None
+        self._cached = 0
 
     def __enter__(self) -> Self:
         """Use it in a `with` statement."""
@@ -113,7 +114,9 @@ class Engine:
 
     def cached(self, expression: ir.Table) -> ir.Table:
         """Compute an expression once, for several that build on it."""
-        return expression.cache()
+        # Ibis's own cache drops its table when it is collected, by then perhaps on a closed connection.
+        self._cached += 1
+        return self._backend.create_table(f"cached_{self._cached}", expression, temp=True)
 
     def execute(self, expression: ir.Table) -> pl.DataFrame:
         """Run an expression and fetch its rows, with the types it declares."""

@@ -86,7 +86,7 @@ class Netfilter:
         usual = usual_lines(messages)
         others = messages if usual is None else messages.join(usual.select("line"), on="line", how="anti")
         parts = [] if usual is None else [usual]
-        if others.height:
+        if others.height or not parts:
             parts.append(any_lines(others))
         rows = parts[0] if len(parts) == 1 else pl.concat(parts).sort("line")
         udp, icmp = pl.col("protocol") == "udp", pl.col("protocol").is_in(["icmp", "icmp6"])
