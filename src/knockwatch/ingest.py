@@ -183,7 +183,9 @@ def ingest(
             summary.bytes = file.bytes_read
     for writer in writers.values():
         writer.flush()
-    if all(summary.problems and not summary.lines for summary in workspace.summaries):
+    if all(
+        summary.problems and (not summary.lines or summary.format is None) for summary in workspace.summaries
+    ):
         raise EvidenceError(
             "; ".join(f"{summary.path}: {summary.problems[0]}" for summary in workspace.summaries)
         )

@@ -198,3 +198,9 @@ def test_thousands_of_spoofed_sources_do_not_hide_the_door_nor_fill_the_case() -
     assert (door.status, tuple(door.sequence)) == ("alert", KNOCK)
     assert {entry.source for entry in door.entries} == {ADMIN, GUEST}
     assert all(len(case.attempts) <= TRIES_KEPT for case in found)
+
+
+def test_a_user_among_the_strangers_does_not_take_their_tries_out_of_sight() -> None:
+    log = used_twice().refuse(503, GUEST).refuse(1200, "198.18.7.8")
+    (tried,) = (case for case in cases(log) if case.kind == "signal")
+    assert {STRANGER, "198.18.7.8", GUEST} <= set(tried.sources)

@@ -25,6 +25,7 @@ _JSON = re.compile(r'"timestamp": "([^"]+)"')
 _JSON_SECONDS = re.compile(r'"oob\.time\.sec": \d+')
 _JSON_MICROSECONDS = re.compile(r'"oob\.time\.usec": \d+')
 _SYSLOG_KNOCKD = re.compile(r"^(\S+) \S+ knockd(?:\[\d+\])?: (.*)$")
+_PACKET = re.compile(r"\b(?:SRC|DST|ID|SPT|DPT)=\S+(?= )")
 YEAR = 2026
 """RFC 3164 names no year: the lab ran in this one."""
 
@@ -164,9 +165,11 @@ def timed(path: Path) -> Iterator[tuple[int | None, str]]:
         return
     ending = path.name.removeprefix(host)
     twin = path.with_name(host + EXACT[ending])
+    if not twin.is_file():
+        yield from _timed_by_packet(path, form, path.with_name(f"{host}-syslog.iso.log"))
+        return
     exact = (form_of(twin) or ("", form))[1]
-    others = lines(twin) if twin.is_file() else iter(())
-    for line, other in zip_longest(lines(path), others):
+    for line, other in zip_longest(lines(path), lines(twin)):
         if line is not None:
             own = form.read(line)
             yield (own if other is None or own is None else _within(own, exact.read(other))), line
@@ -175,6 +178,19 @@ def timed(path: Path) -> Iterator[tuple[int | None, str]]:
 def _within(coarse: int, exact: int | None) -> int:
     """Take the exact time if it belongs to the same second or so, which says that the files do run in step."""
     return exact if exact is not None and abs(exact - coarse) < 2 * SECOND else coarse
+
+
+def _timed_by_packet(path: Path, form: Form, syslog: Path) -> Iterator[tuple[int | None, str]]:
+    """Read a host's packets, whole seconds, with the times of the same packets in its syslog, in their order."""
+    known: defaultdict[tuple[str, ...], deque[int]] = defaultdict(deque)
+    if syslog.is_file():
+        for line in lines(syslog):
+            if (found := tuple(_PACKET.findall(line))) and (time_us := ISO.read(line)) is not None:
+                known[found].append(time_us)
+    for line in lines(path):
+        own = form.read(line)
+        times = known.get(tuple(_PACKET.findall(line)))
+        yield (own if own is None or not times else _within(own, times.popleft())), line
 
 
 def _timed_by_syslog(path: Path, syslog: Path) -> Iterator[tuple[int | None, str]]:
