@@ -24,8 +24,8 @@ import pyarrow as pa
 
 from knockwatch.errors import EvidenceError
 
-BLOCK_BYTES = 4 << 20
-"""Bytes read at a time: small enough to stay in a core's cache, large enough to amortise a batch."""
+BLOCK_BYTES = 8 << 20
+"""Bytes read at a time: large enough to amortise a batch, small enough that several in flight are little memory."""
 STEP_BYTES = 8 << 10
 """Bytes asked of a decompressor at a time: what is lost where its stream breaks is less than this."""
 MAX_LINE = 1 << 20

@@ -30,7 +30,7 @@ from knockwatch.evidence import HEAD_BYTES, Evidence, collect
 from knockwatch.sources import Batch, Head, Reading, Source, detect
 from knockwatch.tables import CANONICAL, conform
 
-ROWS_PER_FILE = 500_000
+ROWS_PER_FILE = 200_000
 """Rows gathered before a Parquet file is written: large row groups for the engine, bounded memory for us."""
 EXAMPLE_CHARACTERS = 200
 """How much of the first line not understood is quoted."""

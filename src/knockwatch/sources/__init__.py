@@ -24,7 +24,7 @@ from knockwatch.evidence import Evidence, Lines
 
 Item = TypeVar("Item")
 
-LOOKAHEAD = 4
+LOOKAHEAD = 6
 """Blocks in flight: enough to keep two cores busy, few enough to bound memory."""
 
 
