@@ -11,6 +11,8 @@ from knockwatch.cases.score import Part, Verdict
 from knockwatch.cases.story import Story
 from knockwatch.detections import Level
 
+ONE_STEP_USES = 3
+"""Uses from which on several users' single packets count as a signal."""
 SHUT = 20
 """Closed to others: without this there is no door."""
 SHUT_FIRST = 10
@@ -34,7 +36,7 @@ def judge_door(story: Story) -> Verdict:
     closed = bool(facts.get("closed_to") or facts.get("refused_first"))
     again = facts.get("uses", 0) > 1
     proven = bool(facts.get("proven")) or story.opened
-    told = len(story.sequence) > 1 or story.signal == "spa" or bool(facts.get("odd_ping") and again)
+    told = len(story.sequence) > 1 or story.signal == "spa" or _one_step_told(story)
     if facts.get("relayed"):
         told = told and again
     believable = told and not doubts(story)
@@ -45,6 +47,19 @@ def judge_door(story: Story) -> Verdict:
     if alert:
         return Verdict("alert", severity, confidence, parts)
     return Verdict("lead", "low", "low", parts)
+
+
+def _one_step_told(story: Story) -> bool:
+    """Tell whether a signal of one packet is seen often enough to be one.
+
+    A ping of an odd size is one the second time. Any other packet may precede a visit for many reasons: it must have
+    made the difference for someone who had been refused, or have served several users.
+    """
+    facts = story.facts
+    uses, users = facts.get("uses", 0), facts.get("users", 0)
+    if story.signal == "icmp":
+        return bool(facts.get("odd_ping")) and uses > 1
+    return (uses > 1 and bool(facts.get("refused_first"))) or (uses >= ONE_STEP_USES and users > 1)
 
 
 def _parts(story: Story) -> Iterator[Part]:
