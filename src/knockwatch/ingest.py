@@ -34,6 +34,10 @@ ROWS_PER_FILE = 200_000
 """Rows gathered before a Parquet file is written: large row groups for the engine, bounded memory for us."""
 EXAMPLE_CHARACTERS = 200
 """How much of the first line not understood is quoted."""
+RATE_LIMITED = (
+    "UFW writes few lines a minute below its level full, so sequences in this log may be incomplete"
+)
+"""ufw(8): levels low to high limit the rate; 3 a minute after a burst of 10 in ufw-init's rules."""
 EXPORTED = ("Syslog", "CommonSecurityLog", "DeviceProcessEvents")
 """Microsoft's tables whose exported rows are kept verbatim."""
 
@@ -233,6 +237,10 @@ def _take(
             _widen(summary, frame["time_us"])
         writers[table].add(frame)
         summary.rows[table] = summary.rows.get(table, 0) + frame.height
+    if "connections" in batch.tables and RATE_LIMITED not in summary.problems:
+        rules = batch.tables["connections"]
+        if "rule" in rules.columns and rules["rule"].str.contains(r"^\[UFW ").any():
+            summary.problems.append(RATE_LIMITED)
     if batch.misfits is not None and batch.misfits.height:
         summary.not_understood += batch.misfits.height
         if summary.example is None:

@@ -276,3 +276,9 @@ def test_the_fast_way_and_the_general_way_read_the_same(messages: list[str]) -> 
     if fast is not None:
         general = any_lines(frame).filter(pl.col("line").is_in(fast["line"].implode()))
         assert fast.rows(named=True) == general.select(fast.columns).rows(named=True)
+
+
+def test_a_log_that_ufw_limits_is_said_to_be_incomplete(data: Path, workspace: Workspace) -> None:
+    """Trap 10: rate-limited logs cannot show whole sequences."""
+    ingest([str(data / "lab/evidence/srv3-syslog.iso.log")], EvidenceSettings(), workspace)
+    assert [problem for problem in workspace.summaries[0].problems if "may be incomplete" in problem]
