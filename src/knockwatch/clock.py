@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+SECOND_US = 1_000_000
 EARLIEST_US = 0
 LATEST_US = 7_258_118_400_000_000
 """2200-01-01: a later time is a damaged record, not the future."""

@@ -27,7 +27,7 @@ from knockwatch.clock import (
 from knockwatch.config import EvidenceSettings
 from knockwatch.errors import EvidenceError
 from knockwatch.evidence import HEAD_BYTES, Evidence, collect
-from knockwatch.sources import Batch, Head, Reading, Source, detect
+from knockwatch.sources import Batch, Head, Reading, detect
 from knockwatch.tables import CANONICAL, conform
 
 ROWS_PER_FILE = 200_000
@@ -214,17 +214,14 @@ def _read(
     summary.format = source.format.name
     before = 0
     for batch in source.read(reading):
-        _take(batch, reading, source, summary, writers)
+        _take(batch, reading, summary, writers)
         if progress:
             progress(evidence.name, evidence.bytes_read - before)
             before = evidence.bytes_read
 
 
-def _take(
-    batch: Batch, reading: Reading, source: Source, summary: FileSummary, writers: dict[str, _Writer]
-) -> None:
+def _take(batch: Batch, reading: Reading, summary: FileSummary, writers: dict[str, _Writer]) -> None:
     """Write a batch's rows and add its counts to the summary."""
-    del source
     summary.lines += batch.records
     summary.malformed_lines += batch.malformed
     number = pl.lit(reading.evidence.number, dtype=pl.Int32).alias("file")
@@ -241,11 +238,16 @@ def _take(
         rules = batch.tables["connections"]
         if "rule" in rules.columns and rules["rule"].str.contains(r"^\[UFW ").any():
             summary.problems.append(RATE_LIMITED)
-    if batch.misfits is not None and batch.misfits.height:
-        summary.not_understood += batch.misfits.height
-        if summary.example is None:
-            line, text = batch.misfits.sort("line").row(0)
-            summary.example = {"line": line, "text": text[:EXAMPLE_CHARACTERS]}
+    if batch.misfits is not None:
+        _count_misfits(batch.misfits, summary)
+
+
+def _count_misfits(misfits: pl.DataFrame, summary: FileSummary) -> None:
+    """Count lines that were not understood, and keep the first as an example."""
+    summary.not_understood += misfits.height
+    if summary.example is None and misfits.height:
+        line, text = misfits.sort("line").row(0)
+        summary.example = {"line": line, "text": text[:EXAMPLE_CHARACTERS]}
 
 
 def _widen(summary: FileSummary, times: pl.Series) -> None:
@@ -262,10 +264,7 @@ def _pass_over(evidence: Evidence, summary: FileSummary) -> None:
         full = lines.frame.filter(pl.col("text").str.strip_chars() != "")
         summary.lines += lines.frame.height
         summary.malformed_lines += lines.malformed
-        summary.not_understood += full.height
-        if summary.example is None and full.height:
-            line, text = full.row(0)
-            summary.example = {"line": line, "text": text[:EXAMPLE_CHARACTERS]}
+        _count_misfits(full, summary)
     if summary.lines:
         summary.problems.append("no known format: `knockwatch sources list` shows what can be read")
     elif not evidence.problems:

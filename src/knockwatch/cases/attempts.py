@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from knockwatch.cases import Attempt
-from knockwatch.clock import rfc3339
+from knockwatch.clock import SECOND_US, rfc3339
 from knockwatch.detections import Finding
 
-SECOND_US = 1_000_000
 MINUTE_US = 60 * SECOND_US
 LOOKBACK = 64
 """Attempts of one source that are compared with the next: a flood must not cost its square."""

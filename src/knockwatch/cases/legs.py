@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from knockwatch.cases import Entry
-from knockwatch.cases.attempts import LOOKBACK, MINUTE_US, SECOND_US, resolution
+from knockwatch.cases.attempts import LOOKBACK, MINUTE_US, resolution
 from knockwatch.cases.hosts import Hosts
-from knockwatch.clock import rfc3339
+from knockwatch.clock import SECOND_US, rfc3339
 from knockwatch.detections import Finding
 from knockwatch.detections._log_ins import LOGGED_IN
 

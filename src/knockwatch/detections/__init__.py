@@ -199,31 +199,13 @@ def with_busy(
     In internet noise nearly all pairs of source and destination have one row, and every detection of sequences would
     count them again.
     """
-    connections = tables["connections"].select(*BUSY)
+    from knockwatch.inference.contacts import COLUMNS
+
+    connections = tables["connections"].select(*COLUMNS, "tcp_flags", "sensor")
     pair = ["source_ip", "destination_ip"]
     counted = connections.group_by(pair).agg(rows=connections.count())
     enough = counted.filter(counted.rows >= thresholds.sequence_ports_min)
     return {**tables, "busy": cached(connections.semi_join(enough, pair))}
-
-
-BUSY = (
-    "time_us",
-    "clock_us",
-    "source_ip",
-    "source_port",
-    "destination_ip",
-    "destination_port",
-    "protocol",
-    "outcome",
-    "tcp_flags",
-    "icmp_type",
-    "payload_length",
-    "forwarded",
-    "sensor",
-    "file",
-    "line",
-)
-"""Columns of `connections` that detections of sequences need."""
 
 
 @cache

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from knockwatch.detections._daemon_events import SECOND_US, Event
+from knockwatch.clock import SECOND_US
+from knockwatch.detections._daemon_events import Event
 from knockwatch.detections._firewall_commands import FirewallCommand, firewall_commands
 
 ANSWER_US = 10 * SECOND_US

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
+from knockwatch.clock import SECOND_US
 from knockwatch.detections import Pointer
 from knockwatch.detections._daemon_phrases import Spoken, understand
 
-SECOND_US = 1_000_000
 MINUTE_US = 60 * SECOND_US
 DISORDER_US = SECOND_US
 """How far two loggers' times of one event may lie apart: they write within a second of each other."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import ClassVar
 
-SECOND_US = 1_000_000
+from knockwatch.clock import SECOND_US
+
 TELLING_US = SECOND_US + 100_000
 """How far a whole-second log may lie behind a finer one that tells of the same packet, with the logger's delay."""
 

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import ibis
 import polars as pl
 
+from knockwatch.clock import SECOND_US
 from knockwatch.config import Thresholds
 from knockwatch.detections import Finding, Leg, Pointer, Rule, Signal
 from knockwatch.detections._daemon_attempts import Attempt, Gathering
-from knockwatch.detections._daemon_events import OWN_PROGRAMS, SECOND_US, Event, events
+from knockwatch.detections._daemon_events import OWN_PROGRAMS, Event, events
 from knockwatch.detections._daemon_phrases import phrases
 from knockwatch.detections._kusto import dated, has_any, in_exact_case
 

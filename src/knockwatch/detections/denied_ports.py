@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import ibis
 import polars as pl
 
+from knockwatch.clock import SECOND_US
 from knockwatch.config import Thresholds
 from knockwatch.detections import Finding, Pointer, Rule
 from knockwatch.detections._kusto import dated, in_any_case
@@ -27,7 +28,6 @@ _PORTS = (3, 8)
 _PACKETS = (3, 12)
 _SECONDS = (1, 30)
 
-_SECOND_US = 1_000_000
 _PORTS_IN_ALL = 1 << 16
 _MOST_COPIES = 40
 """Rows a session may have for each probe it may have: retransmissions, and one packet told in many files."""
@@ -129,7 +129,7 @@ class DeniedPorts:
         """Collapse retransmissions, put the steps in order, and keep what is short and small enough."""
         for source, destination, probes in candidates.sort("source_ip", "destination_ip").iter_rows():
             sequence = steps(
-                [Probe(**probe) for probe in probes], int(thresholds.retransmission_seconds * _SECOND_US)
+                [Probe(**probe) for probe in probes], int(thresholds.retransmission_seconds * SECOND_US)
             )
             for run in periods(sequence):
                 if _fits(run, thresholds):
@@ -138,7 +138,7 @@ class DeniedPorts:
 
 def _sessions(probes: ir.Table, pair: tuple[str, ...], thresholds: Thresholds) -> ir.Table:
     """Number the sessions of each source at each destination: a longer pause begins the next."""
-    gap_us = int(thresholds.sequence_gap_seconds * _SECOND_US)
+    gap_us = int(thresholds.sequence_gap_seconds * SECOND_US)
     # File and line decide between equal times, so that both windows see one order.
     order = ("time_us", "file", "line")
     among = ibis.window(group_by=pair, order_by=order)
@@ -196,14 +196,14 @@ def _fits(run: Sequence[Probe], thresholds: Thresholds) -> bool:
     return (
         thresholds.sequence_ports_min <= ports <= thresholds.sequence_ports_max
         and len(run) <= thresholds.sequence_probes_max
-        and run[-1].time_us - run[0].time_us <= thresholds.sequence_span_seconds * _SECOND_US
+        and run[-1].time_us - run[0].time_us <= thresholds.sequence_span_seconds * SECOND_US
     )
 
 
 def _finding(source: str, destination: str, run: Sequence[Probe]) -> Finding:
     """Tell of one run."""
     order_known = known_order(run)
-    seconds = (run[-1].time_us - run[0].time_us) / _SECOND_US
+    seconds = (run[-1].time_us - run[0].time_us) / SECOND_US
     order = "" if order_known else " The log cannot tell their order: they share a time."
     return Finding(
         rule=RULE.id,

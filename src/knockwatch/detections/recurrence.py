@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from knockwatch.clock import SECOND_US
 from knockwatch.config import Thresholds
 from knockwatch.detections import Finding, Pointer, Rule, Use
 from knockwatch.detections.door import beginnings
@@ -52,7 +53,6 @@ COMMON_SERVICES = frozenset(
 """Services that clients visit in runs; a sequence of these alone is no secret."""
 _ROWS_A_PROBE = 40
 """Rows for each probe a pair may have: retransmissions, and one packet told in many files."""
-_SECOND_US = 1_000_000
 _POINTERS = 200
 
 RULE = Rule(
@@ -123,7 +123,7 @@ class Recurrence:
 
 def _runs(made: Sequence[Contact], thresholds: Thresholds) -> Iterator[list[Contact]]:
     """Cut what one source did at one destination into runs of a knock's size."""
-    gap = int(thresholds.sequence_gap_seconds * _SECOND_US)
+    gap = int(thresholds.sequence_gap_seconds * SECOND_US)
     run: list[Contact] = []
     for contact in made:
         if run and contact.time_us - run[-1].time_us > gap:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from knockwatch.clock import SECOND_US
 from knockwatch.tables import ACCEPTED, DENIED, REFUSED, UNANSWERED
 
 CLOSED = (DENIED, REFUSED, UNANSWERED)
@@ -22,7 +23,6 @@ _BUCKET_US = 600_000_000
 """Uptime and wall clock are compared within ten minutes: the kernel's clock drifts seconds in a day."""
 _BOOT_US = 60_000_000
 """Uptimes whose distance to the wall clock differs by this belong to different boots."""
-_SECOND_US = 1_000_000
 POINTERS = 4
 """Places of evidence kept of a contact."""
 
@@ -107,7 +107,7 @@ def _refined(rows: pl.DataFrame) -> pl.DataFrame:
     line is written after its packet, so the smallest difference is the truest; a log that drops the fraction of a
     second is always early, so there the largest is.
     """
-    fraction = pl.col("time_us") % _SECOND_US != 0
+    fraction = pl.col("time_us") % SECOND_US != 0
     offset = pl.col("time_us") - pl.col("clock_us")
     group = ["file", pl.col("time_us") // _BUCKET_US, offset // _BOOT_US]
     whole = ~fraction.any().over("file")

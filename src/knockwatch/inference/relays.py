@@ -7,11 +7,11 @@ from math import comb
 
 import polars as pl
 
+from knockwatch.clock import SECOND_US
 from knockwatch.config import Thresholds
 from knockwatch.inference.secrets import STEPS_MOST, agreements, contains
 from knockwatch.inference.sessions import Contact, Use, by_source
 
-_SECOND_US = 1_000_000
 QUIET_TIMES_MOST = 2_000
 """Stretches without an entry that are looked at, spread over all of the evidence."""
 
@@ -24,7 +24,7 @@ class Relays:
 
     def __init__(self, group: pl.DataFrame, service: str, thresholds: Thresholds) -> None:
         self.thresholds = thresholds
-        self.window_us = int(thresholds.door_relay_seconds * _SECOND_US)
+        self.window_us = int(thresholds.door_relay_seconds * SECOND_US)
         self.sent = (
             group.filter(pl.col("accepted_us").is_null() & (pl.col("step") != service))
             .filter(pl.col("step").n_unique().over("source_ip") <= thresholds.door_relay_ports_max)

@@ -12,11 +12,11 @@ from typing import Any
 
 import polars as pl
 
+from knockwatch.clock import SECOND_US
 from knockwatch.config import Thresholds
 
 Place = tuple[int, int]
 """File number and line."""
-_SECOND_US = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Use:
         looked_at = [c for c in self.contacts if steps is None or c.step in steps]
         return all(
             (a.exact and b.exact and a.time_us != b.time_us)
-            or a.time_us // _SECOND_US != b.time_us // _SECOND_US
+            or a.time_us // SECOND_US != b.time_us // SECOND_US
             for a, b in pairwise(looked_at)
         )
 
@@ -110,8 +110,8 @@ def entries(contacts: Sequence[Contact], service: str, thresholds: Thresholds) -
     A session that follows another of the same source, with nothing sent in between, rides on the same opening and
     is not given again.
     """
-    gap = int(thresholds.door_gap_seconds * _SECOND_US)
-    span = int(thresholds.door_span_seconds * _SECOND_US)
+    gap = int(thresholds.door_gap_seconds * SECOND_US)
+    span = int(thresholds.door_span_seconds * SECOND_US)
     entered = False
     pending: list[Contact] = []
     refused: Contact | None = None
@@ -138,7 +138,7 @@ def entries(contacts: Sequence[Contact], service: str, thresholds: Thresholds) -
 
 def tries(contacts: Sequence[Contact], service: str, thresholds: Thresholds) -> Iterator[Use]:
     """Find what one source sent, or tried at a service, without getting in afterwards."""
-    gap = int(thresholds.door_gap_seconds * _SECOND_US)
+    gap = int(thresholds.door_gap_seconds * SECOND_US)
     run: list[Contact] = []
     for contact in contacts:
         if run and contact.time_us - run[-1].time_us > gap:
