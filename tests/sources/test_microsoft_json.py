@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from knockwatch.sources import Head, microsoft_json
+from knockwatch.sources import Head, _json_documents
 from knockwatch.sources.microsoft_json import SOURCE
 from tests.sources.reading import SAMPLES, head_of, read, read_text
 
@@ -74,7 +74,7 @@ def test_a_record_that_is_no_object_is_counted(tmp_path: Path) -> None:
 
 
 def test_a_crafted_record_does_not_fill_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(microsoft_json, "MAX_RECORD", 1 << 18)
+    monkeypatch.setattr(_json_documents, "MAX_RECORD", 1 << 18)
     long = {**ROWS[0], "SyslogMessage": "x" * (1 << 20)}
     found = read_text(SOURCE, tmp_path, json.dumps([ROWS[0], long, ROWS[1]]))
 

@@ -6,28 +6,24 @@ have are ignored, of columns that come twice the first counts. A line break insi
 
 from __future__ import annotations
 
-import csv
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import polars as pl
 
-from knockwatch.evidence import MAX_LINE
 from knockwatch.sources import Batch, Format, Head, Reading
+from knockwatch.sources._delimited import Block, Layout, blocks, fields, split
 from knockwatch.sources._microsoft_columns import Export, recognise
 from knockwatch.sources._microsoft_export import FILLS, SAMPLE_RECORDS, TITLE, batch
 
 _SEPARATORS = (",", "\t", ";")
-_QUOTED = r'"[^"]*"'
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """How one file is laid out: its separator, its header's columns, and what they are."""
+    """How one file is laid out, and what its columns are."""
 
-    separator: str
-    header: tuple[str, ...]
+    fields: Layout
     export: Export
 
 
@@ -53,10 +49,10 @@ class MicrosoftCsv:
             reading.evidence.problems.append("has no header of a table that is known")
             return
 
-        def work(block: _Block) -> Batch:
+        def work(block: Block) -> Batch:
             return _parse(block, layout, reading)
 
-        yield from reading.map(work, _blocks(reading))
+        yield from reading.map(work, blocks(reading))
 
 
 def _layout(head: Head) -> _Layout | None:
@@ -65,177 +61,26 @@ def _layout(head: Head) -> _Layout | None:
     for separator in _SEPARATORS:
         if not lines or separator not in lines[0]:
             continue
-        header = _fields(lines[0], separator)
+        header = fields(lines[0], separator)
         if header is None:
             continue
         at = header.index("Type") if "Type" in header else len(header)
-        rows = [_fields(line, separator) or [] for line in lines[1:]]
+        rows = [fields(line, separator) or [] for line in lines[1:]]
         types = [row[at] for row in rows if at < len(header) == len(row)]
         if export := recognise(header, types):
-            return _Layout(separator, tuple(header), export)
+            places = {known: header.index(name) for name, known in export.columns.items()}
+            return _Layout(Layout(separator, len(header), places), export)
     return None
 
 
-def _fields(record: str, separator: str) -> list[str] | None:
-    """Split one record; None where its quotes do not fit."""
-    try:
-        rows = list(csv.reader([record], delimiter=separator, strict=True))
-    except csv.Error:
-        return None
-    return rows[0] if len(rows) == 1 else None
-
-
-@dataclass(frozen=True)
-class _Block:
-    """Whole records (`line`, `text`; header and blank lines left out) and how many malformed lines they hold."""
-
-    records: pl.DataFrame
-    malformed: int
-
-
-def _blocks(reading: Reading) -> Iterator[_Block]:
-    """Put physical lines together to records: one goes on while a quote is open.
-
-    A quote that stays open for longer than any line may be is a stray one: its lines stand for themselves.
-    """
-    open_lines: pl.DataFrame | None = None
-    held: _Block | None = None
-    header = True
-    for lines in reading.evidence.lines():
-        whole, open_lines = _closed(
-            lines.frame if open_lines is None else pl.concat([open_lines, lines.frame])
-        )
-        records = _joined(whole)
-        if header and records.height:
-            records, header = records.slice(1), False
-        if held is not None:
-            yield held
-        held = _Block(records, lines.malformed)
-    if held is not None and open_lines is not None:
-        # The last record is no block of its own.
-        last = _joined(_ended(open_lines))
-        held = _Block(pl.concat([held.records, last.slice(1) if header else last]), held.malformed)
-    if held is not None:
-        yield held
-
-
-def _closed(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame | None]:
-    """Mark the lines that begin a record, and set the last record aside, which may go on."""
-    before = pl.col("text").str.count_matches('"', literal=True).cum_sum().shift(1, fill_value=0)
-    marked = lines.with_columns((before % 2 == 0).alias("begins"))
-    last = int(marked["begins"].arg_true()[-1])
-    rest = lines.slice(last)
-    if int(rest["text"].str.len_bytes().sum()) <= MAX_LINE:
-        return marked.head(last), rest
-    alone = pl.col("begins") | (pl.int_range(pl.len()) >= last)
-    return marked.with_columns(begins=alone), None
-
-
-def _ended(lines: pl.DataFrame) -> pl.DataFrame:
-    """Mark the lines of a file's last record: one record, or, where a quote is still open, one each."""
-    balanced = int(lines["text"].str.count_matches('"', literal=True).sum()) % 2 == 0
-    begins = [not balanced or row == 0 for row in range(lines.height)]
-    return lines.with_columns(begins=pl.Series(begins, dtype=pl.Boolean))
-
-
-def _joined(lines: pl.DataFrame) -> pl.DataFrame:
-    """Join lines to the records that begin with some of them; `line` is a record's first."""
-    if lines["begins"].all():
-        records = lines.select("line", "text")
-    else:
-        number = pl.col("begins").cum_sum().alias("record")
-        records = (
-            lines.group_by(number, maintain_order=True)
-            .agg(pl.col("line").first(), pl.col("text").str.join("\n"))
-            .select("line", "text")
-        )
-    return records.filter(pl.col("text").str.strip_chars(" \r\n\t\ufeff") != "")
-
-
-def _parse(block: _Block, layout: _Layout, reading: Reading) -> Batch:
+def _parse(block: Block, layout: _Layout, reading: Reading) -> Batch:
     """Split records into fields, then read them."""
-    found, odd = _split(block.records, layout)
-    # A stray quote joins lines that are records of their own.
-    several = odd.filter(pl.col("text").str.contains("\n", literal=True))
-    if several.height:
-        again, bad = _split(_apart(several), layout)
-        found = pl.concat([found, again]).sort("line")
-        odd = pl.concat([odd.filter(~pl.col("line").is_in(several["line"].to_list())), bad])
+    found, odd = split(block.records, layout.fields)
     result = batch(found, layout.export, reading)
     result.records += odd.height
     result.misfits = odd if result.misfits is None else pl.concat([result.misfits, odd])
     result.malformed = block.malformed
     return result
-
-
-def _apart(records: pl.DataFrame) -> pl.DataFrame:
-    """Take records apart into their lines again."""
-    lines = records.with_columns(pl.col("text").str.split("\n")).explode("text")
-    offset = pl.int_range(pl.len()).over("line")
-    return lines.with_columns(line=pl.col("line") + offset).filter(pl.col("text").str.strip_chars() != "")
-
-
-def _split(records: pl.DataFrame, layout: _Layout) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Split records into fields.
-
-    Returns
-    -------
-    tuple
-        `line`, `text` and the table's columns of those with as many fields as the header, and `line` and `text`
-        of the others.
-    """
-    text, separator = pl.col("text"), layout.separator
-    outside = text.str.replace_all(_QUOTED, "").str.count_matches(separator, literal=True)
-    plain = ~text.str.contains('"', literal=True) | text.str.contains(_grammar(separator))
-    marked = records.with_columns(plain.alias("plain"), (outside + 1 == len(layout.header)).alias("even"))
-    regular = marked.filter(pl.col("plain") & pl.col("even")).select("line", "text")
-    parts = [_vectorised(regular, layout)] if regular.height else []
-    # What has quotes inside unquoted fields is left to Python's slower and more patient reader.
-    found, odd = _one_by_one(marked.filter(~pl.col("plain")).select("line", "text"), layout)
-    parts.append(found)
-    odd = pl.concat([odd, marked.filter(pl.col("plain") & ~pl.col("even")).select("line", "text")])
-    return pl.concat(parts).sort("line"), odd
-
-
-def _grammar(separator: str) -> str:
-    """Give RFC 4180's grammar of a record."""
-    field = rf'(?:"(?:[^"]|"")*"|[^"{re.escape(separator)}]*)'
-    return rf"^{field}(?:{re.escape(separator)}{field})*$"
-
-
-def _vectorised(records: pl.DataFrame, layout: _Layout) -> pl.DataFrame:
-    """Split records that are known to be regular."""
-    names = [str(index) for index in range(len(layout.header))]
-    read = pl.read_csv(
-        "\n".join(records["text"]).encode(),
-        has_header=False,
-        separator=layout.separator,
-        schema=dict.fromkeys(names, pl.String()),
-        empty_string_is_null=False,
-        low_memory=True,
-    )
-    if read.height != records.height:
-        # Values would stand on the wrong lines.
-        return _one_by_one(records, layout)[0]
-    return records.hstack(read.select(_chosen(layout)))
-
-
-def _one_by_one(records: pl.DataFrame, layout: _Layout) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Split records with Python's reader."""
-    names = [str(index) for index in range(len(layout.header))]
-    split = [_fields(text, layout.separator) for text in records["text"]]
-    fits = [fields is not None and len(fields) == len(names) for fields in split]
-    rows = [fields for fields, good in zip(split, fits, strict=True) if good]
-    read = pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String()), orient="row")
-    good = records.filter(pl.Series(fits, dtype=pl.Boolean))
-    return good.hstack(read.select(_chosen(layout))), records.filter(~pl.Series(fits, dtype=pl.Boolean))
-
-
-def _chosen(layout: _Layout) -> list[pl.Expr]:
-    """Select the columns that the table has, under Microsoft's names."""
-    return [
-        pl.col(str(layout.header.index(name))).alias(known) for name, known in layout.export.columns.items()
-    ]
 
 
 SOURCE = MicrosoftCsv()

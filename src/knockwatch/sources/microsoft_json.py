@@ -8,26 +8,28 @@ from __future__ import annotations
 
 import codecs
 import io
-import json
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Any
 
 import polars as pl
 
 from knockwatch.microsoft import TABLES, columns
 from knockwatch.sources import Batch, Format, Head, Reading
+from knockwatch.sources._json_documents import (
+    MISFITS,
+    Record,
+    Stream,
+    as_text,
+    batches,
+    fault_of,
+    records_of,
+)
 from knockwatch.sources._json_lines import object_of
 from knockwatch.sources._microsoft_columns import Export, recognise
 from knockwatch.sources._microsoft_export import FILLS, SAMPLE_RECORDS, TITLE, batch
 
 HOLDERS = ("value", "Results", "results")
 """Keys under which APIs put the rows: Log Analytics, Defender's advanced hunting, Microsoft Graph."""
-BATCH_RECORDS = 5_000
-MAX_RECORD = 16 << 20
-"""Longest record read, in bytes: a crafted one must not fill memory."""
-
-Record = tuple[int, Any]
 
 
 class MicrosoftJson:
@@ -53,53 +55,15 @@ class MicrosoftJson:
             reading.evidence.problems.append("has no columns of a table that is known")
             return
         prefix, export = recognised
-        stream = _Stream(reading.evidence.chunks())
+        stream = Stream(reading.evidence.chunks())
 
         def work(records: list[Record]) -> Batch:
             return _parse(records, export, reading)
 
-        for result in reading.map(work, _batches(stream, prefix)):
+        for result in reading.map(work, batches(stream, prefix)):
             result.malformed, stream.malformed = stream.malformed, 0
             yield result
-        if stream.fault is not None:
-            number, why = stream.fault
-            reading.evidence.problems.append(
-                f"the JSON breaks at record {number} ({why}); nothing after it was read"
-            )
-            fault = pl.DataFrame({"line": [number], "text": [why]}, schema=_MISFITS)
-            yield Batch(1, {}, fault)
-
-
-_MISFITS = {"line": pl.Int64(), "text": pl.String()}
-
-
-class _Stream:
-    """A file's bytes for the JSON reader, made valid UTF-8, which stops in a record that is too long."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._rest = b""
-        self._decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
-        self.since_record = 0
-        self.malformed = 0
-        self.fault: tuple[int, str] | None = None
-
-    def read(self, size: int) -> bytes:
-        """Give the next bytes; none where the file or a bearable record ends."""
-        if size == 0 or self.since_record > MAX_RECORD:
-            return b""
-        while not self._rest:
-            chunk = next(self._chunks, None)
-            text = self._decoder.decode(chunk or b"", final=chunk is None)
-            # A replacement character that the file itself holds counts too; both are rare.
-            self.malformed += text.count("\ufffd")
-            self._rest = text.encode()
-            if chunk is None:
-                break
-        piece = self._rest[:size]
-        self._rest = self._rest[len(piece) :]
-        self.since_record += len(piece)
-        return piece
+        yield from fault_of(stream, reading)
 
 
 def _recognised(head: Head) -> tuple[str, Export] | None:
@@ -110,8 +74,8 @@ def _recognised(head: Head) -> tuple[str, Export] | None:
     prefix = _prefix(start)
     if prefix is None or (prefix == "" and object_of(head.lines[0]) is not None):
         return None
-    stream = _Stream(iter([start]))
-    records = [record for _, record in islice(_records(stream, prefix), SAMPLE_RECORDS)]
+    stream = Stream(iter([start]))
+    records = [record for _, record in islice(records_of(stream, prefix), SAMPLE_RECORDS)]
     found = [record for record in records if isinstance(record, Mapping)]
     names = dict.fromkeys(name for record in found for name in record)
     export = recognise(names, [str(record.get("Type") or "") for record in found])
@@ -134,36 +98,6 @@ def _prefix(start: bytes) -> str | None:
     except ijson.JSONError:
         pass
     return None
-
-
-def _records(stream: _Stream, prefix: str) -> Iterator[Record]:
-    """Read numbered records one at a time; a fault ends them and is kept in the stream."""
-    import ijson
-
-    number = 0
-    try:
-        # A small buffer keeps the count of bytes since the last record honest.
-        for number, record in enumerate(
-            ijson.items(stream, prefix, multiple_values=True, buf_size=1 << 16), 1
-        ):
-            stream.since_record = 0
-            yield number, record
-    except (ijson.JSONError, UnicodeDecodeError) as error:
-        long = stream.since_record > MAX_RECORD
-        why = f"longer than {MAX_RECORD} bytes" if long else _first_line(error)
-        stream.fault = (number + 1, why)
-
-
-def _first_line(error: Exception) -> str:
-    """Give the reader's word for a fault, without its drawing of the place."""
-    return str(error).strip("b'\"").partition("\n")[0].partition("\\n")[0].strip()
-
-
-def _batches(stream: _Stream, prefix: str) -> Iterator[list[Record]]:
-    """Gather records."""
-    records = _records(stream, prefix)
-    while gathered := list(islice(records, BATCH_RECORDS)):
-        yield gathered
 
 
 def _parse(records: list[Record], export: Export, reading: Reading) -> Batch:
@@ -191,31 +125,9 @@ def _parse(records: list[Record], export: Export, reading: Reading) -> Batch:
     )
     result = batch(rows, export, reading)
     result.records += len(bad)
-    odd = pl.DataFrame(bad, schema=_MISFITS, orient="row")
+    odd = pl.DataFrame(bad, schema=MISFITS, orient="row")
     result.misfits = odd if result.misfits is None else pl.concat([result.misfits, odd])
     return result
-
-
-def as_text(value: Any) -> str | None:
-    """Give a value as text: a string as it is, anything else as JSON; null where it nests beyond reason."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return str(value).lower()
-    if not isinstance(value, dict | list):
-        return str(value)
-    try:
-        return json.dumps(value, ensure_ascii=False, default=_number, separators=(",", ":"))
-    except RecursionError:
-        return None
-
-
-def _number(value: Any) -> int | float | str:
-    """Give a decimal number, or whatever else JSON has no name for, as JSON can write it."""
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        return str(value)
 
 
 SOURCE = MicrosoftJson()

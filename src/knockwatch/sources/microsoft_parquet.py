@@ -13,9 +13,9 @@ import polars as pl
 
 from knockwatch.evidence import BLOCK_BYTES, Evidence
 from knockwatch.sources import Batch, Format, Head, Reading
+from knockwatch.sources._json_documents import as_text
 from knockwatch.sources._microsoft_columns import Export, recognise
 from knockwatch.sources._microsoft_export import FILLS, TITLE, batch
-from knockwatch.sources.microsoft_json import as_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
