@@ -45,6 +45,10 @@ BROKEN_STREAM = (EOFError, OSError, zlib.error, lzma.LZMAError)
 """What a truncated or damaged stream raises."""
 
 
+Block = tuple[bytes, int]
+"""Whole lines, the last one with its newline too, and the number of the first of them."""
+
+
 @dataclass
 class Evidence:
     """One file of evidence.
@@ -142,6 +146,10 @@ class Evidence:
 
     def lines(self) -> Iterator[Lines]:
         """Read blocks of whole lines, the first line being 1."""
+        return (Lines.of(block, first) for block, first in self.blocks())
+
+    def blocks(self) -> Iterator[Block]:
+        """Read the same as bytes, each with the number of its first line, for whoever splits them elsewhere."""
         first, rest, skipping = 1, b"", False
         for piece in self.chunks():
             end = piece.find(b"\n") if skipping else 0
@@ -152,13 +160,12 @@ class Evidence:
             cut = block.rfind(b"\n") + 1
             rest = block[cut:]
             if cut:
-                lines = Lines.of(block[:cut], first)
-                first += lines.frame.height
-                yield lines
+                yield block[:cut], first
+                first += block.count(b"\n", 0, cut)
             if len(rest) > MAX_LINE:
                 rest, skipping = rest[: MAX_LINE + 1], True
         if rest:
-            yield Lines.of(rest + b"\n", first)
+            yield rest + b"\n", first
 
 
 @dataclass

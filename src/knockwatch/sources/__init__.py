@@ -20,7 +20,7 @@ import polars as pl
 
 from knockwatch.clock import Clock
 from knockwatch.config import EvidenceSettings
-from knockwatch.evidence import Evidence, Lines
+from knockwatch.evidence import Block, Evidence, Lines
 
 Item = TypeVar("Item")
 
@@ -157,7 +157,8 @@ class LineSource(ABC):
     def read(self, reading: Reading) -> Iterator[Batch]:
         """Read the file in blocks of lines, several at a time."""
 
-        def work(lines: Lines) -> Batch:
+        def work(block: Block) -> Batch:
+            lines = Lines.of(*block)
             whole, cut = lines.parted()
             batch = self.parse(whole, reading)
             batch.misfits = cut if batch.misfits is None else pl.concat([batch.misfits, cut])
@@ -165,7 +166,7 @@ class LineSource(ABC):
             batch.malformed = lines.malformed
             return batch
 
-        return reading.map(work, reading.evidence.lines())
+        return reading.map(work, reading.evidence.blocks())
 
     @abstractmethod
     def parse(self, lines: pl.DataFrame, reading: Reading) -> Batch:

@@ -75,7 +75,9 @@ class JsonRecords(ABC):
         """Read lines in blocks, several at a time; documents record by record."""
         head = Head(reading.evidence.head())
         if by_line(head):
-            yield from reading.map(lambda lines: self._lines(lines, reading), reading.evidence.lines())
+            yield from reading.map(
+                lambda block: self._lines(Lines.of(*block), reading), reading.evidence.blocks()
+            )
             return
         prefix = prefix_of(head, self.holders)
         stream = Stream(reading.evidence.chunks())

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from knockwatch.evidence import Lines
+from knockwatch.evidence import Block, Lines
 from knockwatch.microsoft import columns
 from knockwatch.sources import Batch, Format, Head, Reading
 from knockwatch.sources._json_lines import object_of, objects
@@ -42,10 +42,10 @@ class MicrosoftJsonLines:
             return
         names = _names(export)
 
-        def work(lines: Lines) -> Batch:
-            return _parse(lines, names, export, reading)
+        def work(block: Block) -> Batch:
+            return _parse(Lines.of(*block), names, export, reading)
 
-        yield from reading.map(work, reading.evidence.lines())
+        yield from reading.map(work, reading.evidence.blocks())
 
 
 def _export(head: Head) -> Export | None:
