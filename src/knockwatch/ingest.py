@@ -129,7 +129,10 @@ class _Writer:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         target = self.folder / f"{len(list(self.folder.iterdir())):06d}.parquet"
-        pl.concat(self.pending, how="diagonal_relaxed").write_parquet(
+        rows = pl.concat(self.pending, how="diagonal_relaxed")
+        # Most sources fill few of a table's columns; whoever reads fills in what lacks.
+        said = [name for name in rows.columns if rows[name].null_count() < rows.height]
+        rows.select(said).write_parquet(
             # Read back at once and then removed: neither compression nor statistics pay.
             target,
             compression="uncompressed",
