@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
 from knockwatch.cases import Case
 from knockwatch.cases.build import build
-from knockwatch.config import Config
-from knockwatch.detections import Finding, detections, with_busy
+from knockwatch.config import Config, Thresholds
+from knockwatch.detections import Detection, Finding, detections
+from knockwatch.detections._pairs import with_pairs
 from knockwatch.engines.embedded import Engine
 from knockwatch.inference.hosts import addresses, learn, sightings
 from knockwatch.ingest import Progress, Workspace, ingest
 from knockwatch.quotes import quotes
 from knockwatch.specification import specification_findings, specification_union
 from knockwatch.views import views
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
 
 RuleSet = Literal["all", "seed"]
 
@@ -86,10 +91,8 @@ def scan(
             table = engine.execute(specification_union(views(tables)))
             findings += specification_findings(table)
         else:
-            tables = with_busy(tables, config.thresholds, engine.cached)
-            for detection in detections():
-                candidates = engine.execute(detection.candidates(tables, config.thresholds))
-                findings += detection.findings(candidates, config.thresholds)
+            tables = with_pairs(tables, config.thresholds, engine.cached)
+            findings += _detect(engine, tables, config.thresholds)
             table = findings_table(findings)
         names = learn(engine.execute(sightings(tables["connections"])))
     cases = build(
@@ -100,6 +103,21 @@ def scan(
         learned=addresses(names),
     )
     return Result(cases, table, workspace, list(workspace.problems))
+
+
+def _detect(engine: Engine, tables: Mapping[str, ir.Table], thresholds: Thresholds) -> Iterator[Finding]:
+    """Run every detection; while one reasons about its candidates, the engine selects the next one's."""
+
+    def reason(detection: Detection, candidates: pl.DataFrame) -> list[Finding]:
+        return list(detection.findings(candidates, thresholds))
+
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        reasoned = [
+            executor.submit(reason, detection, engine.execute(detection.candidates(tables, thresholds)))
+            for detection in detections()
+        ]
+        for future in reasoned:
+            yield from future.result()
 
 
 def findings_table(findings: Iterable[Finding]) -> pl.DataFrame:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -189,23 +189,6 @@ class Specified(Protocol):
 
     def specification(self, views: Mapping[str, ir.Table]) -> ir.Table:
         """Give the specification's branch over Microsoft's views, with its exact columns."""
-
-
-def with_busy(
-    tables: Mapping[str, ir.Table], thresholds: Thresholds, cached: Callable[[ir.Table], ir.Table]
-) -> dict[str, ir.Table]:
-    """Add the table `busy`: the connections of pairs that have enough rows for a sequence.
-
-    In internet noise nearly all pairs of source and destination have one row, and every detection of sequences would
-    count them again.
-    """
-    from knockwatch.inference.contacts import COLUMNS
-
-    connections = tables["connections"].select(*COLUMNS, "tcp_flags", "sensor")
-    pair = ["source_ip", "destination_ip"]
-    counted = connections.group_by(pair).agg(rows=connections.count())
-    enough = counted.filter(counted.rows >= thresholds.sequence_ports_min)
-    return {**tables, "busy": cached(connections.semi_join(enough, pair))}
 
 
 @cache

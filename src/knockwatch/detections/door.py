@@ -15,6 +15,7 @@ import polars as pl
 from knockwatch.config import Thresholds
 from knockwatch.detections import Finding, Pointer, Rule, Use
 from knockwatch.detections._log_ins import FROM_WHOM, log_ins
+from knockwatch.detections._pairs import ICMP, PAIR, answered, beginnings, pairs
 from knockwatch.inference import doors, sessions
 from knockwatch.inference.contacts import COLUMNS, contacts
 from knockwatch.inference.hosts import learn
@@ -26,10 +27,7 @@ if TYPE_CHECKING:
 DOOR = "DoorInferred"
 TRIED = "DoorTriedWithoutSignal"
 
-_ECHO_REQUESTS = (8, 128)
-_ICMP = ("icmp", "icmp6")
 _SERVICE = ["destination_ip", "protocol", "destination_port"]
-_NO = ibis.literal(value=False)
 _POINTERS_A_USE = 24
 _TRIES_MOST = 1000
 """Tries without a signal that are kept of one door: a flood of spoofed sources must not fill a case."""
@@ -75,11 +73,11 @@ class DoorDetection:
         """Select what began at destinations that may have a door, without their ordinary sessions."""
         rows = beginnings(tables["connections"])
         closed = rows.outcome.isin([DENIED, REFUSED, UNANSWERED])
-        answered = (rows.outcome == ACCEPTED) & ~rows.forwarded.fill_null(_NO)
         rows = rows.mutate(
-            answered=answered.ifelse(1, 0), refused=closed.ifelse(1, 0), ping=rows.protocol.isin(_ICMP)
+            answered=answered(rows).ifelse(1, 0), refused=closed.ifelse(1, 0), ping=rows.protocol.isin(ICMP)
         )
-        services = _services(rows, thresholds)
+        counted = tables["pairs"] if "pairs" in tables else pairs(tables["connections"], thresholds)
+        services = _services(rows, counted, thresholds)
         # A service refused on one address of a host may be visited on another, so destinations are kept whole.
         logged_in = _hosts_with_log_ins(tables)
         destinations = (
@@ -108,20 +106,17 @@ class DoorDetection:
                     yield _of_strangers(door, strangers, hosts.get(door.destination))
 
 
-def _services(rows: ir.Table, thresholds: Thresholds) -> ir.Table:
+def _services(rows: ir.Table, counted: ir.Table, thresholds: Thresholds) -> ir.Table:
     """Select the services that may be doors: answered, and refused to some or visited by hardly anyone.
 
     A service most of whose visitors sent nothing else to the destination is none, unless it has so few sessions that
     somebody else's signal may have opened it.
     """
-    pair = ["source_ip", "destination_ip"]
     # Sessions are few beside probes, so all else is looked up from them.
     visits = rows.filter((rows.answered == 1) & ~rows.ping)
     visitors = visits.group_by([*_SERVICE, "source_ip"]).agg(sessions=visits.count())
-    sent = rows.filter((rows.answered == 0) | rows.ping | (rows.protocol == "udp"))
-    sent = sent.semi_join(visitors.select(pair).distinct(), pair)
-    senders = sent.select(pair).distinct().mutate(sent=ibis.literal(1))
-    visitors = visitors.left_join(senders, pair)
+    senders = counted.filter(counted.sent > 0).select(*PAIR, sent=ibis.literal(1))
+    visitors = visitors.left_join(senders, PAIR)
     seen = visitors.group_by(_SERVICE).agg(
         sessions=visitors.sessions.sum(), visitors=visitors.count(), senders=visitors.sent.count()
     )
@@ -132,28 +127,6 @@ def _services(rows: ir.Table, thresholds: Thresholds) -> ir.Table:
     plausible = seen.filter(few | signalled)
     rare = plausible.filter(plausible.visitors <= thresholds.door_rare_sessions_max)
     return plausible.semi_join(refused, _SERVICE).select(_SERVICE).union(rare.select(_SERVICE)).distinct()
-
-
-def beginnings(connections: ir.Table) -> ir.Table:
-    """Select what begins something: a SYN alone, a datagram, an echo request; no late packet, no backscatter."""
-    flags: Any = connections.tcp_flags
-    kind: Any = connections.icmp_type
-    begins = ibis.cases(
-        (
-            connections.protocol == "tcp",
-            flags.isnull()
-            | (flags == "")
-            | (flags.contains("SYN") & ~flags.contains("ACK") & ~flags.contains("RST")),
-        ),
-        (connections.protocol.isin(_ICMP), kind.isnull() | kind.isin(_ECHO_REQUESTS)),
-        else_=connections.protocol == "udp",
-    )
-    return connections.filter(
-        begins,
-        connections.time_us.notnull(),
-        connections.source_ip.notnull(),
-        connections.destination_ip.notnull(),
-    )
 
 
 def _hosts_with_log_ins(tables: Mapping[str, ir.Table]) -> ir.Table:

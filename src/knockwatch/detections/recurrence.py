@@ -15,10 +15,10 @@ import polars as pl
 from knockwatch.clock import SECOND_US
 from knockwatch.config import Thresholds
 from knockwatch.detections import Finding, Pointer, Rule, Use
-from knockwatch.detections.door import beginnings
+from knockwatch.detections._pairs import beginnings
 from knockwatch.inference.contacts import COLUMNS, contacts
 from knockwatch.inference.secrets import Agreement, agreements
-from knockwatch.inference.sessions import Contact, by_source
+from knockwatch.inference.sessions import Contact, by_pair
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -101,11 +101,8 @@ class Recurrence:
     def findings(self, candidates: pl.DataFrame, thresholds: Thresholds) -> Iterator[Finding]:
         """Compare the runs at each destination, and what is found with the runs at all others."""
         runs: dict[str, list[list[Contact]]] = defaultdict(list)
-        for (destination,), group in (
-            contacts(candidates).partition_by("destination_ip", as_dict=True, maintain_order=True).items()
-        ):
-            for made in by_source(group).values():
-                runs[str(destination)] += _runs(made, thresholds)
+        for (destination, _), made in by_pair(contacts(candidates)).items():
+            runs[destination] += _runs(made, thresholds)
         places: dict[tuple[str, ...], set[str]] = defaultdict(set)
         found: list[tuple[str, Agreement]] = []
         for destination, there in runs.items():

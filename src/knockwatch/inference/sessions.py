@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import polars as pl
 
@@ -19,10 +18,15 @@ Place = tuple[int, int]
 """File number and line."""
 
 
+_TOLD = ("source_ip", "step", "time_us", "accepted_us", "closed", "exact", "payload_length")
+"""The columns of `contacts` that a `Contact` takes, after its places."""
+
+
 @dataclass(frozen=True)
 class Contact:
     """One row of `contacts`: what a source once did at one service."""
 
+    places: tuple[Place, ...]
     source: str
     step: str
     time_us: int
@@ -30,7 +34,6 @@ class Contact:
     closed: bool
     exact: bool
     payload_length: int | None
-    places: tuple[Place, ...]
 
     @property
     def session(self) -> bool:
@@ -81,27 +84,19 @@ class Use:
         )
 
 
-def by_source(contacts: pl.DataFrame) -> dict[str, list[Contact]]:
-    """Group the contacts of one destination by their source, each in order of time."""
-    grouped: dict[str, list[Contact]] = {}
-    for row in contacts.iter_rows(named=True):
-        contact = _contact(row)
-        grouped.setdefault(contact.source, []).append(contact)
+def by_pair(contacts: pl.DataFrame) -> dict[tuple[str, str], list[Contact]]:
+    """Group contacts by their destination and source, each in order of time."""
+    grouped: dict[tuple[str, str], list[Contact]] = {}
+    for destination, pointers, *told in contacts.select("destination_ip", "pointers", *_TOLD).iter_rows():
+        places = tuple((place["file"], place["line"]) for place in pointers)
+        contact = Contact(places, *told)
+        grouped.setdefault((destination, contact.source), []).append(contact)
     return grouped
 
 
-def _contact(row: dict[str, Any]) -> Contact:
-    """Build a contact from its row."""
-    return Contact(
-        source=row["source_ip"],
-        step=row["step"],
-        time_us=row["time_us"],
-        accepted_us=row["accepted_us"],
-        closed=row["closed"],
-        exact=row["exact"],
-        payload_length=row["payload_length"],
-        places=tuple((place["file"], place["line"]) for place in row["pointers"]),
-    )
+def by_source(contacts: pl.DataFrame) -> dict[str, list[Contact]]:
+    """Group the contacts of one destination by their source, each in order of time."""
+    return {source: made for (_, source), made in by_pair(contacts).items()}
 
 
 def entries(contacts: Sequence[Contact], service: str, thresholds: Thresholds) -> Iterator[Use]:
