@@ -97,6 +97,8 @@ def _place(probe: Probe) -> tuple[int, int, int, int]:
 def _finest(rows: Sequence[Probe]) -> Probe:
     """Give the first row of a packet, with the finest time and the first clock that its rows know."""
     first = rows[0]
+    if len(rows) == 1:
+        return first
     finer = [row.time_us for row in rows if row.time_us % SECOND_US]
     time = finer[0] if finer and finer[0] - first.time_us <= TELLING_US else first.time_us
     clocked = min(
