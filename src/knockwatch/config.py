@@ -153,6 +153,12 @@ class Thresholds(_Section):
     )
     sequence_ports_max: int = Field(default=8, ge=1, description="most distinct steps; more is a port scan")
     sequence_probes_max: int = Field(default=12, ge=1, description="most probes, retransmissions collapsed")
+    scan_destinations_min: int = Field(
+        default=8,
+        ge=2,
+        description="fewest destinations at each of which a source was turned away at several ports for it to be "
+        "called a scanner; a secret belongs to one or a few",
+    )
     retransmission_seconds: float = Field(
         default=4.0,
         gt=0,

@@ -73,7 +73,8 @@ def innocent(story: Story, rules: Mapping[str, Rule]) -> list[str]:
         "signal": "a port scan, a mistyped address or a service that moved",
         "change": "an administrator who lets an address in by hand, or a program that manages the firewall",
     }
-    return [*([own[story.kind]] if story.kind in own else []), *sorted(words)]
+    scan = [f"a port scan: {_scanned(story)}"] if story.scan else []
+    return [*scan, *([own[story.kind]] if story.kind in own else []), *sorted(words)]
 
 
 def _daemon(story: Story) -> Iterator[str]:
@@ -133,6 +134,10 @@ def _signal(story: Story) -> Iterator[str]:
         yield f"{who} tried {story.door} of {story.target}, which is a door, without getting in."
         yield "What was sent before, if anything, is nothing like a signal that opens it."
         return
+    if story.scan == "whole":
+        yield f"{who} scanned {story.target}."
+        yield "No knock has so many steps or goes to so many; what was tried is kept to explain runs of this source."
+        return
     if len(story.sources) > 1:
         yield f"{who} sent {', '.join(story.sequence)} to {story.target}, in this order, {times(len(story.knocks))}."
         yield "Hardly any other destination sees this sequence, so it may be a secret; no entry is shown."
@@ -145,13 +150,22 @@ def _signal(story: Story) -> Iterator[str]:
         yield f"{who} was denied at {', '.join(story.sequence)} of {story.target} {within}{again}"
     else:
         yield f"{who} sent something to {story.target} that got no answer{again}"
-    if count > 1:
+    if story.scan == "part":
+        yield f"{_scanned(story)}: this run may be a part of that scan."
+    elif count > 1:
         yield (
             "Noise seldom repeats a run at one host, but scanners that work through a list do; nothing here "
             "says that a door opened."
         )
     else:
         yield "Scans and mistakes look the same: without an opening or an entry this is no more than a lead."
+
+
+def _scanned(story: Story) -> str:
+    """Say how much the source of a run scanned."""
+    at = int(story.facts["destinations"])
+    where = "one destination" if at == 1 else f"one of {at} destinations"
+    return f"{story.sources[0]} was turned away at {int(story.facts['ports'])} ports of {where}"
 
 
 def _change(story: Story) -> Iterator[str]:

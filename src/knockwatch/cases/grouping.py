@@ -7,7 +7,7 @@ more function in `GROUPINGS`, before those that would take its findings.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from knockwatch.cases.attempts import Knock, gather
 from knockwatch.cases.daemons import daemons
@@ -16,7 +16,9 @@ from knockwatch.cases.hosts import Hosts, host_names, user_names
 from knockwatch.cases.legs import settled
 from knockwatch.cases.story import Actor, Story, by_time, kind_of, most_common, step_order
 from knockwatch.detections import Finding, Signal
+from knockwatch.detections.port_scan import RULE as _SCAN
 
+PORT_SCAN = _SCAN.id
 Grouping = Callable[[list[Finding], Hosts], tuple[list[Story], list[Finding]]]
 
 
@@ -43,7 +45,8 @@ def signals(findings: list[Finding], hosts: Hosts) -> tuple[list[Story], list[Fi
             same = orders.get((*key[:2], *sorted(finding.sequence)), [])
             key = same[0] if len(same) == 1 else (*key[:2], "any order", *sorted(finding.sequence))
         groups[key].append(finding)
-    return [_signal(key, group, hosts) for key, group in groups.items()], rest
+    scans = {finding.sources: finding for finding in mine if finding.rule == PORT_SCAN}
+    return [_signal(key, group, scans, hosts) for key, group in groups.items()], rest
 
 
 def clients(findings: list[Finding], hosts: Hosts) -> tuple[list[Story], list[Finding]]:
@@ -97,8 +100,10 @@ def _run(finding: Finding, hosts: Hosts) -> tuple[str, ...]:
     return ", ".join(sorted(finding.sources)), at, *finding.sequence
 
 
-def _signal(key: tuple[str, ...], findings: list[Finding], hosts: Hosts) -> Story:
-    """Tell of one run and its repetitions."""
+def _signal(
+    key: tuple[str, ...], findings: list[Finding], scans: Mapping[tuple[str, ...], Finding], hosts: Hosts
+) -> Story:
+    """Tell of one run and its repetitions, and of the scan of the same source, if it made one."""
     first = next((finding for finding in findings if finding.order_known), findings[0])
     host, destination = hosts.joined(most_common(finding.host for finding in findings), first.destination)
     sources = list(dict.fromkeys(source for finding in findings for source in finding.sources))
@@ -111,10 +116,11 @@ def _signal(key: tuple[str, ...], findings: list[Finding], hosts: Hosts) -> Stor
         sources=sources,
         destination=destination,
         host=host,
-        signal=first.signal or kind_of(first.sequence) or "unknown",
+        signal=first.signal or kind_of(first.sequence) or (None if first.rule == PORT_SCAN else "unknown"),
         sequence=first.sequence if first.order_known else tuple(sorted(first.sequence, key=step_order)),
         order_known=first.order_known,
         door=most_common(finding.door for finding in findings),
+        facts=scans[first.sources].facts if first.sources in scans else {},
     )
 
 

@@ -31,6 +31,9 @@ TRIED = 20
 """A signal begun at a door that exists."""
 PROBES = 10
 """A run of denied ports: 1,468 of them in 107 days of noise at one host."""
+SCANNED = 5
+SCANNER = -5
+"""Among hundreds of ports a few are denied in any order."""
 REPEATED = 5
 """For each repetition of a run, of which noise has few."""
 REPEATED_MAX = 15
@@ -132,7 +135,12 @@ def _client(story: Story) -> Iterator[Part]:
 
 def _signal(story: Story) -> Iterator[Part]:
     """Score a run of probes that nothing else is known of."""
+    if story.scan == "whole":
+        yield "a port scan, which alone says nothing", SCANNED
+        return
     yield "a run of denied ports, which alone says little", PROBES
+    if story.scan == "part":
+        yield "the same source scanned ports", SCANNER
     if (times := len(story.knocks)) > 1:
         points = min(REPEATED_MAX, REPEATED * (times - 1))
         yield f"the same run {times} times from one source", points

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from knockwatch.cases import LEGS, Entry
 from knockwatch.cases.attempts import Knock
@@ -61,7 +61,7 @@ class Story:
     entries
         Sessions through the door, by time.
     facts
-        The numbers that the door's score is made of.
+        The numbers that a door's score is made of; of a run, how much its source scanned.
     """
 
     kind: Kind
@@ -100,6 +100,13 @@ class Story:
         if self.entries:
             seen |= {"signal", "entry"}
         return [leg for leg in LEGS if leg in seen]
+
+    @property
+    def scan(self) -> Literal["whole", "part"] | None:
+        """Whether it is a port scan, or a run of a source that scanned."""
+        if self.kind != "signal" or "ports" not in self.facts:
+            return None
+        return "part" if self.sequence else "whole"
 
     @property
     def target(self) -> str:

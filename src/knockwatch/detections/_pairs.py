@@ -12,7 +12,7 @@ import ibis
 
 from knockwatch.config import Thresholds
 from knockwatch.inference.contacts import COLUMNS
-from knockwatch.tables import ACCEPTED
+from knockwatch.tables import ACCEPTED, DENIED, REFUSED, UNANSWERED
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PAIR = ("source_ip", "destination_ip")
 ECHO_REQUESTS = (8, 128)
 ICMP = ("icmp", "icmp6")
+_PORTS_IN_ALL = 1 << 16
 _NO = ibis.literal(value=False)
 
 
@@ -92,4 +93,32 @@ def beginnings(connections: ir.Table) -> ir.Table:
         connections.time_us.notnull(),
         connections.source_ip.notnull(),
         connections.destination_ip.notnull(),
+    )
+
+
+def turned_away(connections: ir.Table) -> ir.Table:
+    """Select attempts that got no service; of TCP only what opens a connection, or where nothing tells."""
+    flags: Any = connections.tcp_flags
+    opens = flags.isnull() | (flags.contains("SYN") & ~flags.contains("ACK"))
+    rows = connections.filter(
+        connections.outcome.isin([DENIED, REFUSED, UNANSWERED]),
+        connections.time_us.notnull(),
+        connections.source_ip.notnull(),
+        connections.destination_ip.notnull(),
+        connections.destination_port.notnull(),
+        (connections.protocol != "tcp") | opens,
+    )
+    return rows.select(
+        "source_ip",
+        "destination_ip",
+        "time_us",
+        "clock_us",
+        "source_port",
+        "destination_port",
+        "protocol",
+        "sensor",
+        "file",
+        "line",
+        # A number is counted and carried cheaper than the text that a step is shown as.
+        step=rows.destination_port + _PORTS_IN_ALL * rows.protocol.cases(("tcp", 0), ("udp", 1), else_=2),
     )

@@ -15,8 +15,8 @@ from knockwatch.clock import SECOND_US
 from knockwatch.config import Thresholds
 from knockwatch.detections import Finding, Pointer, Rule
 from knockwatch.detections._kusto import dated, in_any_case
+from knockwatch.detections._pairs import turned_away
 from knockwatch.detections._sequences import Probe, known_order, periods, steps
-from knockwatch.tables import DENIED, REFUSED, UNANSWERED
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -28,7 +28,6 @@ _PORTS = (3, 8)
 _PACKETS = (3, 12)
 _SECONDS = (1, 30)
 
-_PORTS_IN_ALL = 1 << 16
 _MOST_COPIES = 40
 """Rows a session may have for each probe it may have: retransmissions, and one packet told in many files."""
 
@@ -111,8 +110,8 @@ class DeniedPorts:
             `source_ip`, `destination_ip` and `probes`, an array in no order.
         """
         pair = ("source_ip", "destination_ip")
-        probes = _probes(tables.get("busy", tables["connections"]))
-        sessions = _sessions(_of_many_ports(probes, thresholds), pair, thresholds)
+        tried = turned_away(tables.get("busy", tables["connections"]))
+        sessions = _sessions(_of_many_ports(tried, thresholds), pair, thresholds)
         shown = sessions.protocol.concat("/", sessions.destination_port.cast("string"))
         runs = sessions.group_by(*pair, "session").aggregate(
             ports=sessions.step.nunique(),
@@ -150,34 +149,6 @@ def _sessions(probes: ir.Table, pair: tuple[str, ...], thresholds: Thresholds) -
     begins = spaced.mutate(begins=(spaced.before > gap_us).fill_null(True).cast("int32"))  # noqa: FBT003
     so_far = ibis.window(group_by=pair, order_by=order, preceding=None, following=0)
     return begins.mutate(session=begins.begins.sum().over(so_far))
-
-
-def _probes(connections: ir.Table) -> ir.Table:
-    """Select attempts that got no service; of TCP only what opens a connection, or where nothing tells."""
-    flags: Any = connections.tcp_flags
-    opens = flags.isnull() | (flags.contains("SYN") & ~flags.contains("ACK"))
-    rows = connections.filter(
-        connections.outcome.isin([DENIED, REFUSED, UNANSWERED]),
-        connections.time_us.notnull(),
-        connections.source_ip.notnull(),
-        connections.destination_ip.notnull(),
-        connections.destination_port.notnull(),
-        (connections.protocol != "tcp") | opens,
-    )
-    return rows.select(
-        "source_ip",
-        "destination_ip",
-        "time_us",
-        "clock_us",
-        "source_port",
-        "destination_port",
-        "protocol",
-        "sensor",
-        "file",
-        "line",
-        # A number is counted and carried cheaper than the text that a step is shown as.
-        step=rows.destination_port + _PORTS_IN_ALL * rows.protocol.cases(("tcp", 0), ("udp", 1), else_=2),
-    )
 
 
 def _of_many_ports(probes: ir.Table, thresholds: Thresholds) -> ir.Table:
