@@ -94,13 +94,16 @@ def scan(
             tables = with_pairs(tables, config.thresholds, engine.cached)
             findings += _detect(engine, tables, config.thresholds)
             table = findings_table(findings)
-        names = learn(engine.execute(sightings(tables["connections"])))
+        names = learn(engine.execute(sightings(tables["connections"], tables["messages"])))
     cases = build(
         findings,
         config,
         quotes=lambda pointers: quotes(workspace, pointers),
         file_name=lambda number: workspace.evidence[number].name,
         learned=addresses(names),
+        incomplete=frozenset(
+            number for number, summary in enumerate(workspace.summaries) if summary.rate_limited
+        ),
     )
     return Result(cases, table, workspace, list(workspace.problems))
 

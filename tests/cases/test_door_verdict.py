@@ -3,6 +3,7 @@
 import pytest
 
 from knockwatch.cases.door_verdict import judge_door
+from knockwatch.cases.door_words import tell_door
 from knockwatch.cases.story import Story
 from knockwatch.detections import Finding
 
@@ -52,3 +53,11 @@ def test_a_ping_is_a_signal_when_it_is_odd_and_comes_again(odd: int, uses: int, 
 
 def test_two_steps_seen_twice_are_an_alert() -> None:
     assert judge_door(story("sequence", ("tcp/1001", "tcp/2002"), uses=2, users=1)).status == "alert"
+
+
+@pytest.mark.parametrize(("skew_us", "told"), [(900_000, False), (3_000_000, True)])
+def test_clocks_that_were_corrected_are_told_of(skew_us: int, told: bool) -> None:
+    """A log without fractions differs by up to a second from others, which is no fault of a clock."""
+    sentences = list(tell_door(story("sequence", ("tcp/1", "tcp/2"), skew_us=skew_us)))
+
+    assert any("clocks differ by up to 3.0 s" in sentence for sentence in sentences) == told

@@ -69,6 +69,7 @@ def test_clocks_that_differ_are_brought_together(skew: int) -> None:
         ("tcp/9000", 10_700_000),
         ("tcp/22", 11_500_000),
     ]
+    assert contacts(log.frame())["skew_us"].max() == abs(skew) * SECOND
 
 
 def test_the_kernels_stamp_orders_what_a_whole_second_does_not() -> None:

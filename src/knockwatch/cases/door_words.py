@@ -7,6 +7,10 @@ from collections.abc import Iterator
 from knockwatch.cases.door_doubts import doubts
 from knockwatch.cases.story import Story
 from knockwatch.cases.wording import enumerated, times
+from knockwatch.clock import SECOND_US
+
+SKEW_TOLD_US = SECOND_US + SECOND_US // 10
+"""Logs without fractions of seconds differ by up to one from others: no fault of a clock."""
 
 
 def tell_door(story: Story) -> Iterator[str]:
@@ -59,5 +63,10 @@ def _less_certain(story: Story) -> Iterator[str]:
         yield from (doubt.sentence for doubt in doubts(story))
     if story.facts.get("relayed"):
         yield "Who knocked and who entered are different addresses, which makes this less certain."
+    if (skew := story.facts.get("skew_us", 0)) > SKEW_TOLD_US:
+        yield (
+            f"The recorders' clocks differ by up to {skew / SECOND_US:.1f} s, as packets that several saw tell; times "
+            "were corrected by that before they were compared."
+        )
     if story.facts.get("uses", 0) == 1 and len(story.sequence) > 1:
         yield "It was used once, so the steps may hold decoys that a second use would show."

@@ -18,7 +18,7 @@ from knockwatch.detections._log_ins import FROM_WHOM, log_ins
 from knockwatch.detections._pairs import ICMP, PAIR, answered, beginnings, pairs
 from knockwatch.inference import doors, sessions
 from knockwatch.inference.contacts import COLUMNS, contacts
-from knockwatch.inference.hosts import learn
+from knockwatch.inference.hosts import learn, named
 from knockwatch.tables import ACCEPTED, DENIED, REFUSED, UNANSWERED
 
 if TYPE_CHECKING:
@@ -90,7 +90,11 @@ class DoorDetection:
         kept = ibis.union(
             there.filter(~ordinary), there.filter(ordinary).semi_join(services, _SERVICE)
         ).select(*COLUMNS, "sensor")
-        return ibis.union(kept, _log_ins(tables["messages"]))
+        own = named(tables["messages"]).distinct()
+        # A host's word for its own address is no connection, so it has no time.
+        lacking = {name: ibis.null(kept[name].type()) for name in COLUMNS if name not in own.columns}
+        own = own.mutate(**{**lacking, "forwarded": ibis.literal(value=False)}).select(*COLUMNS, "sensor")
+        return ibis.union(kept, _log_ins(tables["messages"]), own)
 
     def findings(self, candidates: pl.DataFrame, thresholds: Thresholds) -> Iterator[Finding]:
         """Infer the doors, one finding each, and one for the tries at a door that resemble no secret."""
@@ -217,6 +221,7 @@ def _of_door(door: doors.Door, host: str | None, thresholds: Thresholds) -> Find
         "unasked": door.unasked,
         "mistyped": door.mistyped,
         "regular": door.regular,
+        "skew_us": max(_skews(door), default=0),
     }
     if door.chance is not None:
         facts["chance"] = door.chance
@@ -241,6 +246,12 @@ def _of_door(door: doors.Door, host: str | None, thresholds: Thresholds) -> Find
         facts=facts,
         pointers=tuple(pointer for use in entered for pointer in (*use.pointers, *use.entry_pointers)),
     )
+
+
+def _skews(door: doors.Door) -> Iterator[int]:
+    """Give by how much clocks were corrected for what the door's uses are made of."""
+    for use in door.uses:
+        yield from (contact.skew_us for contact in (*use.contacts, *([use.entry] if use.entry else [])))
 
 
 def _relayers(door: doors.Door, use: Use) -> tuple[str, ...]:

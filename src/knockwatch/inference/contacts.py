@@ -57,7 +57,8 @@ def contacts(rows: pl.DataFrame) -> pl.DataFrame:
     polars.DataFrame
         `source_ip`, `destination_ip`, `step` (``tcp/7000``, ``icmp``), `time_us` (first, best clock), `accepted_us`
         (when it was answered, null if never), `closed` (some row says it was not answered), `payload_length`,
-        `exact` (finer than a second), and `pointers` (list of struct(file, line)); in order of time.
+        `exact` (finer than a second), `skew_us` (largest correction of a recorder's clock), and `pointers` (list of
+        struct(file, line)); in order of time.
     """
     if rows.is_empty():
         return _EMPTY.clone()
@@ -92,6 +93,7 @@ def contacts(rows: pl.DataFrame) -> pl.DataFrame:
             pl.col("outcome").is_in(CLOSED).any().alias("closed"),
             pl.col("payload_length").max(),
             pl.col("exact").any(),
+            pl.col("skew_us").abs().max(),
             pl.struct("file", "line").head(POINTERS).alias("pointers"),
         )
         .with_columns(pl.col("pointers").list.first().struct.field("line").alias("first_line"))
@@ -125,6 +127,7 @@ def _without_skew(rows: pl.DataFrame) -> pl.DataFrame:
     Two files that hold the same five-tuples tell how far their clocks differ: the median of the differences. More
     than `SKEW_MOST_US` is not believed.
     """
+    rows = rows.with_columns(pl.lit(0, dtype=pl.Int64).alias("skew_us"))
     if rows["file"].n_unique() < 2:
         return rows
     shared = (
@@ -148,15 +151,16 @@ def _without_skew(rows: pl.DataFrame) -> pl.DataFrame:
         counted.join(
             counted.filter(pl.col("file") == reference).drop("file"), on=tuple_key, suffix="_reference"
         )
-        .with_columns((pl.col("at_us") - pl.col("at_us_reference")).alias("skew"))
+        .with_columns((pl.col("at_us") - pl.col("at_us_reference")).alias("skew_us"))
         .group_by("file")
-        .agg(pl.col("skew").median().round().cast(pl.Int64))
-        .filter(pl.col("skew").abs() <= SKEW_MOST_US)
+        .agg(pl.col("skew_us").median().round().cast(pl.Int64))
+        .filter(pl.col("skew_us").abs() <= SKEW_MOST_US)
     )
     return (
-        rows.join(differences, on="file", how="left", maintain_order="left")
-        .with_columns(pl.col("at_us") - pl.col("skew").fill_null(0))
-        .drop("skew")
+        rows.drop("skew_us")
+        .join(differences, on="file", how="left", maintain_order="left")
+        .with_columns(pl.col("skew_us").fill_null(0))
+        .with_columns(pl.col("at_us") - pl.col("skew_us"))
     )
 
 
@@ -170,6 +174,7 @@ _EMPTY = pl.DataFrame(
         "closed": pl.Boolean,
         "payload_length": pl.Int32,
         "exact": pl.Boolean,
+        "skew_us": pl.Int64,
         "pointers": pl.List(pl.Struct({"file": pl.Int32, "line": pl.Int64})),
     }
 )

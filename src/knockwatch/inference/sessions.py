@@ -18,7 +18,7 @@ Place = tuple[int, int]
 """File number and line."""
 
 
-_TOLD = ("source_ip", "step", "time_us", "accepted_us", "closed", "exact", "payload_length")
+_TOLD = ("source_ip", "step", "time_us", "accepted_us", "closed", "exact", "payload_length", "skew_us")
 """The columns of `contacts` that a `Contact` takes, after its places."""
 
 
@@ -34,6 +34,7 @@ class Contact:
     closed: bool
     exact: bool
     payload_length: int | None
+    skew_us: int
 
     @property
     def session(self) -> bool:
