@@ -63,6 +63,11 @@ class FileSummary:
     assumed: str | None = None
     problems: list[str] = field(default_factory=list)
 
+    @property
+    def rate_limited(self) -> bool:
+        """Whether its recorder leaves lines out."""
+        return RATE_LIMITED in self.problems
+
 
 @dataclass
 class Workspace:

@@ -11,7 +11,7 @@ from knockwatch.cases.build import QUOTES, build
 from knockwatch.config import Config
 from knockwatch.detections import Finding, Pointer
 
-from .samples import RULES, SECOND, SECRET, START, attempt, cases, client, one, opening, run, running
+from .samples import RULES, SECOND, SECRET, START, attempt, cases, client, one, opening, quotes, run, running
 
 
 def told(case: Case) -> str:
@@ -328,3 +328,14 @@ def test_every_finding_is_evidence_of_a_case_and_ids_differ(findings: list[Findi
     quoted = {(quote.file, quote.line) for case in found for quote in case.evidence}
     for finding in findings:
         assert all((f"file{pointer.file}.log", pointer.line) in quoted for pointer in finding.pointers)
+
+
+def test_a_case_says_which_of_its_files_leaves_lines_out() -> None:
+    """ufw limits its log: a sequence in it may lack steps."""
+    limited, whole = (
+        build([run()], Config(), quotes, "ufw-{}.log".format, RULES, incomplete=frozenset(files))
+        for files in ({1}, {7})
+    )
+
+    assert any("ufw-1.log may lack" in sentence for sentence in limited[0].missing)
+    assert not any("may lack" in sentence for sentence in whole[0].missing)

@@ -12,6 +12,7 @@ from knockwatch.cases.explain import explanation, innocent, missing
 from knockwatch.cases.grouping import stories
 from knockwatch.cases.score import Verdict, judge
 from knockwatch.cases.story import Story, address_order
+from knockwatch.cases.wording import enumerated
 from knockwatch.clock import rfc3339
 from knockwatch.config import Config
 from knockwatch.detections import Finding, Leg, Pointer, Rule, detections
@@ -33,6 +34,7 @@ def build(
     file_name: Callable[[int], str],
     rules: Mapping[str, Rule] | None = None,
     learned: Mapping[str, Sequence[str]] | None = None,
+    incomplete: frozenset[int] = frozenset(),
 ) -> list[Case]:
     """Build the cases of an investigation.
 
@@ -50,6 +52,8 @@ def build(
         Id to rule, for techniques, severities and innocent explanations; None for all there are.
     learned
         Host name to addresses, as evidence tells.
+    incomplete
+        Numbers of the files whose recorder leaves lines out when many come.
 
     Returns
     -------
@@ -71,6 +75,11 @@ def build(
         lines = _telling(story)
         if (more := len(lines) - QUOTES) > 0:
             case.explanation.append(f"{QUOTES} lines of evidence are quoted, {more} more are not.")
+        if limited := sorted({pointer.file for _, pointer in lines} & incomplete):
+            names = enumerated(map(file_name, limited))
+            case.missing.append(
+                f"steps that {names} may lack: its firewall logs few lines a minute (ufw logging full)"
+            )
         cases.append(case)
         told.append((case, lines[:QUOTES]))
     texts = quotes(pointer for _, lines in told for _, pointer in lines)
