@@ -38,6 +38,8 @@ RATE_LIMITED = (
     "UFW writes few lines a minute below its level full, so sequences in this log may be incomplete"
 )
 """ufw(8): levels low to high limit the rate; 3 a minute after a burst of 10 in ufw-init's rules."""
+PARQUET = b"PAR1"
+"""How files begin whose table of contents stands at their end."""
 EXPORTED = ("Syslog", "CommonSecurityLog", "DeviceProcessEvents")
 """Microsoft's tables whose exported rows are kept verbatim."""
 
@@ -135,8 +137,10 @@ class _Writer:
         self.folder.mkdir(parents=True, exist_ok=True)
         target = self.folder / f"{len(list(self.folder.iterdir())):06d}.parquet"
         rows = pl.concat(self.pending, how="diagonal_relaxed")
-        # Most sources fill few of a table's columns; whoever reads fills in what lacks.
-        said = [name for name in rows.columns if rows[name].null_count() < rows.height]
+        said = rows.columns
+        if self.folder.name in CANONICAL:
+            # Most sources fill few of a table's columns; whoever reads fills in what lacks.
+            said = [name for name in said if rows[name].null_count() < rows.height]
         rows.select(said).write_parquet(
             # Read back at once and then removed: neither compression nor statistics pay.
             target,
@@ -214,7 +218,8 @@ def _read(
     """Read one file into the writers and its summary."""
     evidence = reading.evidence
     summary.compression = evidence.compression()
-    found = detect(Head(head, whole=len(head) < HEAD_BYTES))
+    tail = evidence.tail() if head.startswith(PARQUET) else b""
+    found = detect(Head(head, len(head) < HEAD_BYTES, tail))
     if found is None:
         _pass_over(evidence, summary)
         return

@@ -12,6 +12,7 @@ from knockwatch.detections import Pointer
 from knockwatch.evidence import text_of
 from knockwatch.ingest import Workspace
 from knockwatch.sources import sources
+from knockwatch.tables import conform
 
 Place = tuple[int, int]
 """File number and line."""
@@ -47,7 +48,7 @@ def _written_out(workspace: Workspace, table: str, places: set[Place]) -> dict[P
     found: dict[Place, str] = {}
     for path in workspace.files(table):
         rows = pl.scan_parquet(path).join(wanted.lazy(), on=["file", "line"], how="semi").collect()
-        for row in rows.iter_rows(named=True):
+        for row in conform(table, rows).iter_rows(named=True):
             found.setdefault((row["file"], row["line"]), _sentence(table, row))
     return found
 

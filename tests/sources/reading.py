@@ -11,6 +11,7 @@ import polars as pl
 from knockwatch.clock import Clock
 from knockwatch.config import EvidenceSettings
 from knockwatch.evidence import HEAD_BYTES, Evidence
+from knockwatch.ingest import PARQUET
 from knockwatch.sources import Head, Reading, Source
 from knockwatch.tables import CANONICAL, conform
 
@@ -34,8 +35,9 @@ class Read:
 
 def head_of(path: Path) -> Head:
     """Give what a format is told from."""
-    head = Evidence(0, path, str(path)).head()
-    return Head(head, whole=len(head) < HEAD_BYTES)
+    evidence = Evidence(0, path, str(path))
+    head = evidence.head()
+    return Head(head, len(head) < HEAD_BYTES, evidence.tail() if head.startswith(PARQUET) else b"")
 
 
 def read(

@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from knockwatch.sources import Head, microsoft_parquet
+from knockwatch.sources import Head, _parquet
 from knockwatch.sources.microsoft_parquet import SOURCE
 from tests.sources.reading import SAMPLES, head_of, read, read_text
 
@@ -30,7 +30,7 @@ def test_an_export_is_read() -> None:
 
 
 def test_records_are_numbered_across_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(microsoft_parquet, "BATCH_ROWS", 3)
+    monkeypatch.setattr(_parquet, "BATCH_ROWS", 3)
     path = tmp_path / "x"
     _frame(20).write_parquet(path, row_group_size=7)
     found = read(SOURCE, path)

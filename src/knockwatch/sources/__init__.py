@@ -58,10 +58,21 @@ class Format:
 
 @dataclass(frozen=True)
 class Head:
-    """The start of a file, which its format is told from."""
+    """The start of a file, which its format is told from.
+
+    Parameters
+    ----------
+    data
+        Its first bytes, uncompressed.
+    whole
+        Whether they are all.
+    tail
+        The last bytes of a file that has its table of contents there (Parquet).
+    """
 
     data: bytes
     whole: bool = False
+    tail: bytes = b""
 
     @property
     def text(self) -> str:
