@@ -47,3 +47,9 @@ def test_pairs_stay_with_their_text() -> None:
 @given(st.lists(st.text(st.sampled_from("ab=é .-[]\\|\t\n;"), max_size=40), max_size=8))
 def test_any_texts_are_divided_as_a_regular_expression_would(texts: list[str]) -> None:
     assert pairs(*texts) == [by_hand(text) for text in texts]
+
+
+def test_another_character_may_divide_pairs() -> None:
+    found = blank_pairs(pl.Series(["a=b c=d^e=f^"]), "^")
+
+    assert list(zip(found.key, found.value, strict=True)) == [("a", "b c=d"), ("e", "f")]

@@ -95,3 +95,16 @@ def test_epochs_of_every_unit_and_the_written_form_agree(moment: datetime) -> No
     texts = [str(us // 10**6), str(us // 1000), str(us), str(us * 1000), moment.strftime("%b %d %Y %H:%M:%S")]
 
     assert moments(pl.Series(texts), Clock()).to_list() == [us] * len(texts)
+
+
+@given(
+    st.lists(st.datetimes(), min_size=1),
+    st.sampled_from(["+0000", "-0700", "+0530"]),
+)
+def test_times_in_full_are_read_like_others(times: list[datetime], offset: str) -> None:
+    texts = [f"{time:%Y-%m-%dT%H:%M:%S}.{time.microsecond:06}{offset}" for time in times]
+    full = moments(pl.Series(texts), Clock())
+
+    # One without a fraction is read in the general way, and all beside it.
+    general = moments(pl.Series([*texts, "2026-11-22T11:00:00Z"]), Clock())[:-1]
+    assert full.to_list() == general.to_list()

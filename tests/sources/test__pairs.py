@@ -56,3 +56,43 @@ def test_a_null_text_has_no_pairs() -> None:
 
 def test_an_empty_column_has_no_rows() -> None:
     assert Pairs(pl.Series([], dtype=pl.String)).text("A").to_list() == []
+
+
+QUOTED = [
+    ('a="x y" b=1', "x y"),
+    ('a="x \\" y" b=1', 'x \\" y'),
+    ('a=x"y b="1"', 'x"y'),
+    ('b="1 a=2" a=3', "3"),
+    ('b="1" a="2 b=3', "2 b=3"),
+    ("b=1", None),
+    ('a=""', ""),
+    ("a=", ""),
+]
+
+
+def test_values_in_quotes_may_hold_blanks_and_pairs() -> None:
+    pairs = Pairs(pl.Series([text for text, _ in QUOTED]))
+    pairs.skip_quoted()
+
+    assert pairs.quoted("a").to_list() == [value for _, value in QUOTED]
+
+
+quoted_pieces = st.one_of(
+    st.builds('{}="{}"'.format, st.sampled_from(KEYS), st.text("abSRC=12 é", max_size=8)),
+    st.builds("{}={}".format, st.sampled_from(KEYS), st.text("ab1é", max_size=4)),
+)
+
+
+def by_hand(key: str, text: str) -> str | None:
+    for found in re.finditer(r'([A-Z]+)=(?:"([^"]*)"|([^ "]*))(?: |$)', text):
+        if found[1] == key:
+            return found[2] if found[2] is not None else found[3]
+    return None
+
+
+@given(st.lists(st.lists(quoted_pieces, max_size=6).map(" ".join), min_size=1, max_size=8))
+def test_quoted_values_are_those_a_reader_finds(lines: list[str]) -> None:
+    pairs = Pairs(pl.Series(lines, dtype=pl.String))
+    pairs.skip_quoted()
+    for key in KEYS:
+        assert pairs.quoted(key).to_list() == [by_hand(key, line) for line in lines]

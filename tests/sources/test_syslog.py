@@ -139,6 +139,38 @@ def test_rfc_5424_structured_data_is_no_part_of_the_message(tmp_path: Path, data
     assert row["program"] == "knockd"
 
 
+@pytest.mark.parametrize(
+    ("tail", "message"),
+    [
+        ('[junos@2636.1 a="1"]', 'ID [junos@2636.1 a="1"]'),
+        ('[a b="x] y\\]"][c d="2"]', 'ID [a b="x] y\\]"][c d="2"]'),
+        ('[a b="1"] text', "text"),
+        ('[a b="1"] text]', "text]"),
+        ("- text [x]", "text [x]"),
+        ("-", ""),
+        ("- ", ""),
+        ("[cut", "ID [cut"),
+    ],
+)
+def test_rfc_5424_structured_data_is_the_message_where_none_follows(
+    tmp_path: Path, tail: str, message: str
+) -> None:
+    (row,) = read_text(SOURCE, tmp_path, f"<14>1 2026-11-22T11:23:34Z fw RT_FLOW - ID {tail}\n").rows(
+        "messages"
+    )
+
+    assert (row["host"], row["program"], row["message"]) == ("fw", "RT_FLOW", message)
+
+
+@pytest.mark.parametrize(
+    "message", ["%FTD-6-430003: a b", "1,2026/11/22 11:23:34,007", "date=2026-11-22 time=11:23:34"]
+)
+def test_a_firewall_may_leave_its_host_out(tmp_path: Path, message: str) -> None:
+    (row,) = read_text(SOURCE, tmp_path, f"2026-11-22T11:23:34Z {message}\n").rows("messages")
+
+    assert (row["host"], row["program"], row["message"]) == (None, None, message)
+
+
 def test_rfc_5424_with_nil_for_everything(tmp_path: Path) -> None:
     row = _message("<34>1 2026-11-22T11:23:34Z - - - - -", tmp_path)
 

@@ -15,7 +15,6 @@ import polars as pl
 import pyarrow as pa
 
 _EQUALS = ord("=")
-_BLANKS = (ord(" "), ord("\t"))
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class BlankPairs:
     value: pl.Series
 
 
-def blank_pairs(texts: pl.Series) -> BlankPairs:
+def blank_pairs(texts: pl.Series, dividers: str = " \t") -> BlankPairs:
     """Find the pairs of texts.
 
     Parameters
@@ -43,14 +42,16 @@ def blank_pairs(texts: pl.Series) -> BlankPairs:
     texts
         Strings without nulls. A key is made of letters, digits and ``_.-[]`` at a text's start or after a blank;
         what stands before a text's first key belongs to no pair.
+    dividers
+        One or two ASCII characters that count as blanks; no character that keys are made of.
     """
-    framed = (" " + texts).rename("text").to_arrow(compat_level=pl.CompatLevel.oldest())
+    framed = (dividers[0] + texts).rename("text").to_arrow(compat_level=pl.CompatLevel.oldest())
     buffers = framed.buffers()
     starts = np.frombuffer(buffers[1], dtype=np.int64)[framed.offset : framed.offset + len(framed) + 1]
     if buffers[2] is None or not len(framed):
         return _nothing()
     data = np.frombuffer(buffers[2], dtype=np.uint8)[: starts[-1]]
-    blank_at, equals_at = _key_bounds(data, int(starts[0]))
+    blank_at, equals_at = _key_bounds(data, int(starts[0]), dividers)
     if not len(equals_at):
         return _nothing()
     row = np.searchsorted(starts, equals_at, side="right") - 1
@@ -62,11 +63,11 @@ def blank_pairs(texts: pl.Series) -> BlankPairs:
     bounds[:, 3] = np.minimum(np.append(blank_at[1:], starts[-1]), starts[row + 1])
     pieces = _cut(buffers[2], bounds.ravel())
     keys, values = pieces.gather_every(4, 0), pieces.gather_every(4, 2)
-    return BlankPairs(row, keys, values.str.strip_chars_end(" \t"))
+    return BlankPairs(row, keys, values.str.strip_chars_end(" \t" + dividers))
 
 
 def _key_bounds(
-    data: npt.NDArray[np.uint8], begin: int
+    data: npt.NDArray[np.uint8], begin: int, dividers: str
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Find, for each key, the blank before it and the equals sign behind it.
 
@@ -75,7 +76,7 @@ def _key_bounds(
     foreign = np.flatnonzero(~_key_bytes()[data])
     foreign = foreign[foreign >= begin]
     what = data[foreign]
-    blank = (what == _BLANKS[0]) | (what == _BLANKS[1])
+    blank = (what == ord(dividers[0])) | (what == ord(dividers[-1]))
     key = blank[:-1] & (what[1:] == _EQUALS) & (np.diff(foreign) > 1)
     return foreign[:-1][key], foreign[1:][key]
 

@@ -23,6 +23,11 @@ _FLAGS = r"\bflags ((?:[A-Z]{3} ?)+)"
 _FLAG_ORDER = ("SYN", "ACK", "FIN", "RST", "PSH", "URG")
 _SERVICES_BELOW = 1024
 _PROTOCOL = r"(?i)\b(tcp|udp|icmp6|icmpv6|icmp|sctp|gre|esp)\b"
+_MARKS = (
+    "SrcIP", "SrcPort", "DstIP", "DstPort", "Protocol:", "faddr", "access-list", "access-group", "type ", "flags",
+    "AccessControlRuleName", "duration",
+)  # fmt: skip
+"""Words without which the expression that holds them finds nothing."""
 _DURATION = r"\bduration (\d+):(\d\d):(\d\d) bytes (\d+)"
 
 
@@ -41,38 +46,49 @@ def from_messages(messages: pl.Series) -> pl.DataFrame:
         `tcp_flags`, `rule`, `duration_us`, `bytes`; null where a text does not say.
     """
     frame = pl.DataFrame({"m": messages}).with_columns(
-        pl.col("m").str.extract_groups(_ENDS).struct.rename_fields(["s", "sp", "d", "dp"]).alias("ends"),
-        pl.col("m").str.extract(_ACCESS_LIST, 3).alias("list_s"),
+        pl.col("m").str.extract_groups(_ENDS).struct.rename_fields(["s", "sp", "d", "dp"]).alias("ends")
     )
     text = pl.col("m")
+    # An expression costs as much where it finds nothing: it is left out where its first word is nowhere.
+    there = frame.select(text.str.contains(mark, literal=True).any().alias(mark) for mark in _MARKS).row(
+        0, named=True
+    )
+
+    def said(mark: str, pattern: str, group: int = 1) -> pl.Expr:
+        return text.str.extract(pattern, group) if there[mark] else pl.lit(None, dtype=pl.String)
 
     def end(name: str, group: int, key: str) -> pl.Expr:
         """Find one end: FTD names it, an access list points with an arrow, the rest say from and to."""
+        in_list = said("access-list", _ACCESS_LIST, group)
         return pl.coalesce(
-            text.str.extract(rf"\b{key}: ?([^,\s]+)", 1),
-            text.str.extract(_ICMP_ENDS[name], 1) if name in _ICMP_ENDS else None,
-            text.str.extract(_ACCESS_LIST, group),
-            pl.when(pl.col("list_s").is_null()).then(pl.col("ends").struct.field(name)),
+            said(key, rf"\b{key}: ?([^,\s]+)"),
+            said("faddr", _ICMP_ENDS[name]) if name in _ICMP_ENDS else None,
+            in_list,
+            pl.when(said("access-list", _ACCESS_LIST, 3).is_null()).then(pl.col("ends").struct.field(name)),
         )
 
+    def number(mark: str, pattern: str, group: int = 1) -> pl.Expr:
+        return said(mark, pattern, group).cast(pl.Int64, strict=False)
+
+    hours, minutes, seconds = (number("duration", _DURATION, group) for group in (1, 2, 3))
     found = frame.select(
         end("s", 3, "SrcIP").alias("source_ip"),
         end("sp", 4, "SrcPort").cast(pl.Int64, strict=False).alias("source_port"),
         end("d", 6, "DstIP").alias("destination_ip"),
         end("dp", 7, "DstPort").cast(pl.Int64, strict=False).alias("destination_port"),
-        pl.coalesce(text.str.extract(r"\bProtocol: ?(\w+)", 1), text.str.extract(_PROTOCOL, 1))
+        pl.coalesce(said("Protocol:", r"\bProtocol: ?(\w+)"), text.str.extract(_PROTOCOL, 1))
         .str.to_lowercase()
         .alias("protocol"),
-        text.str.extract(r"\btype (\d+),? code \d+", 1).cast(pl.Int64, strict=False).alias("icmp_type"),
-        text.str.extract(r"\btype \d+,? code (\d+)", 1).cast(pl.Int64, strict=False).alias("icmp_code"),
-        _flags(text).alias("tcp_flags"),
+        number("type ", r"\btype (\d+),? code \d+").alias("icmp_type"),
+        number("type ", r"\btype \d+,? code (\d+)").alias("icmp_code"),
+        _flags(said("flags", _FLAGS)).alias("tcp_flags"),
         pl.coalesce(
-            text.str.extract(r'\baccess-group "?([^" ]+)', 1),
-            text.str.extract(r"\baccess-list (\S+)", 1),
-            text.str.extract(r"\bAccessControlRuleName: ?([^,]+)", 1),
+            said("access-group", r'\baccess-group "?([^" ]+)'),
+            said("access-list", r"\baccess-list (\S+)"),
+            said("AccessControlRuleName", r"\bAccessControlRuleName: ?([^,]+)"),
         ).alias("rule"),
-        _duration(text).alias("duration_us"),
-        text.str.extract(_DURATION, 4).cast(pl.Int64, strict=False).alias("bytes"),
+        (((hours * 60 + minutes) * 60 + seconds) * 1_000_000).alias("duration_us"),
+        number("duration", _DURATION, 4).alias("bytes"),
         _turned(text).alias("turned"),
     ).with_columns(_address("source_ip"), _address("destination_ip"))
     return _right_way_round(
@@ -87,9 +103,8 @@ def _address(name: str) -> pl.Expr:
     return pl.when(is_address).then(bare).otherwise(bare.str.replace(r"^[^:]*:", "")).alias(name)
 
 
-def _flags(text: pl.Expr) -> pl.Expr:
-    """Read TCP flags into the order of the table."""
-    found = text.str.extract(_FLAGS, 1)
+def _flags(found: pl.Expr) -> pl.Expr:
+    """Bring TCP flags into the order of the table."""
     named = pl.concat_str(
         [pl.when(found.str.contains(flag, literal=True)).then(pl.lit(flag)) for flag in _FLAG_ORDER],
         separator=",",
@@ -98,22 +113,14 @@ def _flags(text: pl.Expr) -> pl.Expr:
     return pl.when(found.is_not_null()).then(named)
 
 
-def _duration(text: pl.Expr) -> pl.Expr:
-    """Read how long a session lasted, in microseconds."""
-    hours, minutes, seconds = (
-        text.str.extract(_DURATION, group).cast(pl.Int64, strict=False) for group in (1, 2, 3)
-    )
-    return ((hours * 60 + minutes) * 60 + seconds) * 1_000_000
-
-
 def _turned(text: pl.Expr) -> pl.Expr:
     """Tell whether the first address is the one that was contacted: ASA puts the outer end first."""
-    ports = text.str.extract_groups(_ENDS)
-    first = ports.struct.field("2").cast(pl.Int64, strict=False)
-    second = ports.struct.field("4").cast(pl.Int64, strict=False)
+    first, second = (pl.col("ends").struct.field(name).cast(pl.Int64, strict=False) for name in ("sp", "dp"))
     # A teardown does not say who began: the end with the service's port was contacted.
-    undirected = text.str.contains(r"\bTeardown ") & (first < _SERVICES_BELOW) & (second >= _SERVICES_BELOW)
-    return (text.str.contains(r"\bBuilt outbound ") | undirected).fill_null(value=False)
+    undirected = (
+        text.str.contains("Teardown ", literal=True) & (first < _SERVICES_BELOW) & (second >= _SERVICES_BELOW)
+    )
+    return (text.str.contains("Built outbound ", literal=True) | undirected).fill_null(value=False)
 
 
 def _right_way_round(found: pl.DataFrame) -> pl.DataFrame:

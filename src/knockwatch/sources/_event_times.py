@@ -7,7 +7,7 @@ from datetime import UTC
 
 import polars as pl
 
-from knockwatch.clock import Clock, plausible
+from knockwatch.clock import SECOND_US, Clock, plausible
 
 _SECONDS_BELOW, _MILLISECONDS_BELOW, _MICROSECONDS_BELOW = 10**11, 10**14, 10**17
 """An epoch number's unit follows from its size: seconds stay below 10^11 until the year 5138."""
@@ -26,6 +26,7 @@ _SHAPES: dict[str, str] = {
     "yearless": r"^[A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:\d\d$",
     "written": r"^(?:[A-Z][a-z]{2} +\d{1,2},? +\d{4}|\d{1,2} [A-Z][a-z]{2} \d{4}|\d{1,4}/\d{1,2}/\d{1,4})[, ]",
 }
+_IN_FULL = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d\.\d{6}[+-]\d{4}$"
 _WRITTEN = tuple(
     f"{date} {time}"
     for date in ("%b %d %Y", "%d %b %Y", "%m/%d/%Y", "%Y/%m/%d")
@@ -54,7 +55,7 @@ def moments(texts: pl.Series, clock: Clock) -> pl.Series:
         return pl.Series("time_us", [None] * len(texts), dtype=pl.Int64)
     readers: dict[str, Callable[[pl.Series, Clock], pl.Series]] = {
         "epoch": _epoch,
-        "iso": lambda part, its_clock: its_clock.iso(part),
+        "iso": _iso,
         "yearless": lambda part, its_clock: its_clock.syslog(part),
         "written": _written,
     }
@@ -69,6 +70,22 @@ def moments(texts: pl.Series, clock: Clock) -> pl.Series:
     if not parts:
         return pl.Series("time_us", [None] * len(texts), dtype=pl.Int64)
     return frame.join(pl.concat(parts), on="row", how="left", maintain_order="left")["time_us"]
+
+
+def _iso(texts: pl.Series, clock: Clock) -> pl.Series:
+    """Read ISO 8601; where all have microseconds and an offset, as programs write them, each minute is read once."""
+    if not texts.str.contains(_IN_FULL).all():
+        return clock.iso(texts)
+    text = pl.col("text")
+    frame = pl.DataFrame({"text": texts}).with_columns(
+        (text.str.head(17) + "00" + text.str.slice(26)).alias("minute"),
+        text.str.slice(17, 2).cast(pl.Int64).alias("seconds"),
+        text.str.slice(20, 6).cast(pl.Int64).alias("micros"),
+    )
+    minutes = frame.select("minute").unique()
+    minutes = minutes.with_columns(clock.iso(minutes["minute"]).alias("begun_us"))
+    moment = pl.col("begun_us") + pl.col("seconds") * SECOND_US + pl.col("micros")
+    return frame.join(minutes, on="minute", how="left", maintain_order="left").select(moment).to_series()
 
 
 def _epoch(texts: pl.Series, clock: Clock) -> pl.Series:
@@ -97,7 +114,14 @@ def _epoch(texts: pl.Series, clock: Clock) -> pl.Series:
 
 
 def _written(texts: pl.Series, clock: Clock) -> pl.Series:
-    """Read times with a month's name or slashes, whose zone may stand behind them."""
+    """Read times with a month's name or slashes; a log repeats its seconds, so each is read once."""
+    distinct = pl.DataFrame({"text": texts}).unique(maintain_order=True)
+    read = distinct.with_columns(_distinct(distinct["text"], clock).alias("time_us"))
+    return pl.DataFrame({"text": texts}).join(read, on="text", how="left", maintain_order="left")["time_us"]
+
+
+def _distinct(texts: pl.Series, clock: Clock) -> pl.Series:
+    """Read times whose zone may stand behind them."""
     plain = texts.str.replace_all(r", *| at | +", " ")
     # AM and PM look like zones, and stand where those do.
     zone = plain.str.replace(r" [AP]M$", "").str.extract(_ZONE, 1)

@@ -15,6 +15,7 @@ Positions = npt.NDArray[np.int64]
 _WORD = 4
 _BLANK = 32
 _EQUALS = ord("=")
+_QUOTE, _BACKSLASH = ord('"'), ord("\\")
 _DIGITS_MAX = 18
 """Longest run of digits that certainly fits 64 bits."""
 
@@ -62,6 +63,17 @@ class Pairs:
         self._text_of = np.repeat(np.arange(self.height), counts)
         self._blanks: Positions | None = None
         self._limit: Positions | None = None
+        self._quotes: Positions | None = None
+
+    def skip_quoted(self) -> None:
+        """Ignore, in each text, what looks like a pair inside a value in double quotes."""
+        # Inside a quotation an odd number of quotes stands between the text's start and a place in it.
+        odd = np.zeros(len(self.bytes), dtype=np.uint8)
+        odd[self._find_quotes()] = 1
+        np.bitwise_xor.accumulate(odd, out=odd)
+        outside = odd[self._equals] == odd[self.starts][self._text_of]
+        self._equals, self._text_of = self._equals[outside], self._text_of[outside]
+        self._words = self._words[outside]
 
     def stop_before(self, bracketed: str) -> None:
         """Ignore, in each text, everything from ``[KEY=`` on: a packet quoted within a packet."""
@@ -149,6 +161,27 @@ class Pairs:
         """Read a key's value up to the next blank; null where the key is missing."""
         where = self.at(key, boundary=boundary)
         return self.cut(where, self.blank(where))
+
+    def quoted(self, key: str) -> pl.Series:
+        """Read a key's value, in double quotes that are no part of it, or else up to the next blank."""
+        where = self.at(key)
+        inside = (where >= 0) & (self.bytes[where] == _QUOTE)
+        begins = where + inside
+        ends = np.empty_like(where)
+        ends[~inside] = self.blank(where[~inside])
+        if inside.any():
+            # Where the quotation is cut the text ends it.
+            closing = np.append(self._find_quotes(), len(self.bytes))
+            following = closing[np.searchsorted(closing, begins[inside])]
+            ends[inside] = np.minimum(following, self.ends()[inside])
+        return self.cut(begins, ends)
+
+    def _find_quotes(self) -> Positions:
+        """Find the double quotes that no backslash stands before."""
+        if self._quotes is None:
+            quotes = np.flatnonzero(self.bytes == _QUOTE)
+            self._quotes = quotes[self.bytes[quotes - 1] != _BACKSLASH]
+        return self._quotes
 
     def blank(self, where: Positions) -> Positions:
         """Find the first blank, newline or control character from some positions on."""

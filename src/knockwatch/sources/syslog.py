@@ -25,7 +25,11 @@ _RFC3164 = r"[A-Z][a-z]{2} [ \d]\d (?:\d{4} )?\d\d:\d\d:\d\d"
 _ISO = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"
 _LINE = re.compile(rf"^(?:<\d{{1,3}}>)?(?:1 {_ISO} \S+ \S+ \S+ \S+ |{_RFC3164} \S|{_ISO} \S)")
 _TAG = r"^([A-Za-z0-9_./()@+-]+)(?:\[(\d+)\])?:(?: |$)"
-_RFC5424_REST = r"^(\S+) (\S+) (\S+) (\S+) (?:-|(?:\[(?:[^\]\\]|\\.)*\])+) ?(?:\x{feff})?(.*)$"
+_RFC5424_FIELDS = ("host", "program", "pid", "msgid", "tail")
+_AFTER_DATA = r'^(?:\[(?:[^\]\\"]|\\.|"(?:[^"\\]|\\.)*")*\])+(?: |$)(?:\x{feff})?(.*)$'
+
+_HOSTLESS = r"^(?:%[A-Z]|\d,\d{4}/|date=\d)"
+"""How Cisco's, Palo Alto's and Fortinet's messages begin, before which those devices may leave the host out."""
 
 _TIME_WIDTH = len("Nov  2 11:23:34")
 _KERNEL = "kernel: "
@@ -191,35 +195,53 @@ def _iso(lines: pl.DataFrame, reading: Reading) -> pl.DataFrame:
 
 
 def _rfc5424(lines: pl.DataFrame, reading: Reading) -> pl.DataFrame:
-    """Read ``1 time host program pid msgid [structured data] message``."""
+    """Read ``1 time host program pid msgid [structured data] message``.
+
+    Firewalls say all they have to say in the structured data: where no message follows, that is the message.
+    """
     lines = lines.with_columns(
         pl.col("text").str.extract(rf"^1 ({_ISO}) ", 1).alias("time"),
-        pl.col("text").str.replace(r"^1 \S+ ", "").alias("rest"),
+        pl.col("text")
+        .str.replace(r"^1 \S+ ", "")
+        .str.splitn(" ", len(_RFC5424_FIELDS))
+        .struct.rename_fields(list(_RFC5424_FIELDS))
+        .alias("parts"),
+    ).unnest("parts")
+    tail = pl.col("tail").fill_null("-")
+    # Nearly always there is no structured data, or nothing else; only the rest needs the expression.
+    only_data = tail.str.ends_with("]") & ~tail.str.contains("] ", literal=True)
+    said = (
+        pl.when(tail.str.starts_with("- "))
+        .then(tail.str.slice(2).str.strip_prefix("\ufeff"))
+        .when(~only_data & (tail != "-"))
+        .then(tail.str.extract(_AFTER_DATA, 1))
     )
 
-    def part(group: int) -> pl.Expr:
-        value = pl.col("rest").str.extract(_RFC5424_REST, group)
-        return pl.when(value != "-").then(value)
+    def part(name: str) -> pl.Expr:
+        return pl.when(pl.col(name) != "-").then(name).alias(name)
 
-    return lines.with_columns(reading.clock.iso(lines["time"]).alias("time_us")).select(
-        "line",
-        "priority",
-        "time_us",
-        "time",
-        part(1).alias("host"),
-        part(2).alias("program"),
-        part(3).cast(pl.Int64, strict=False).alias("pid"),
-        pl.col("rest").str.extract(_RFC5424_REST, 5).fill_null("").alias("message"),
+    return lines.with_columns(reading.clock.iso(lines["time"]).alias("time_us"), said.alias("said")).select(
+        *("line", "priority", "time_us", "time"),
+        part("host"),
+        part("program"),
+        pl.col("pid").cast(pl.Int64, strict=False),
+        pl.when(pl.col("said") != "")
+        .then("said")
+        .when(tail.str.starts_with("-"))
+        .then(pl.lit(""))
+        .otherwise(pl.concat_str(part("msgid"), tail, separator=" ", ignore_nulls=True))
+        .alias("message"),
     )
 
 
 def _host_and_tag(lines: pl.DataFrame) -> pl.DataFrame:
     """Read ``host program[pid]: message`` from `rest`; the program may be missing."""
     rest, after = pl.col("rest"), pl.col("after")
+    named = ~rest.str.contains(_HOSTLESS)
     lines = lines.with_columns(rest.str.find(" ", literal=True).alias("at")).with_columns(
         # The header's bytes are ASCII in all but broken logs, so bytes count as characters here.
-        rest.str.head(pl.col("at")).alias("host"),
-        rest.str.slice(pl.col("at") + 1).alias("after"),
+        pl.when(named).then(rest.str.head(pl.col("at"))).alias("host"),
+        pl.when(named).then(rest.str.slice(pl.col("at") + 1)).otherwise(rest).alias("after"),
     )
     if lines.select(after.str.starts_with(_KERNEL).all()).item():
         tagged = lines.with_columns(

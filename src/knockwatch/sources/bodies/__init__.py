@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from functools import cache
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import polars as pl
 
@@ -29,6 +29,21 @@ class Body(Protocol):
 
     def read(self, messages: pl.DataFrame, reading: Reading) -> Batch:
         """Turn such messages into rows; misfits are those that look like this format and cannot be read."""
+
+
+@runtime_checkable
+class BareBody(Body, Protocol):
+    """A format of messages that are also found without any envelope, in files of their own.
+
+    Parameters
+    ----------
+    bare
+        Pattern, beginning with ``^`` and of the syntax that Python and Rust share, of how such a line begins (a
+        priority and a byte order mark are taken off before): so particular that no line of another format fits.
+        `read` gets null for `time_us`, `time`, `host` and `program` of such a line.
+    """
+
+    bare: str
 
 
 @cache

@@ -48,6 +48,9 @@ class Cef:
         "crowdsecurity/hub .tests/unifi-cef",
     )
 
+    bare = r"^(?:CEF:|\d(?:\.\d+)?\|[^|]+\|[^|]+\|[^|]*\|[^|]*\|[^|]*\|[^|]*\|)"
+    """From its first letter on; or from its version, where syslog took ``CEF:`` for a tag."""
+
     def belongs(self) -> pl.Expr:
         """Select messages that begin as CEF does, or hold its beginning behind something else."""
         message = pl.col("message")

@@ -1,4 +1,4 @@
-"""Files of CEF lines without a syslog header."""
+"""Files of messages without a syslog header."""
 
 from pathlib import Path
 
@@ -6,7 +6,8 @@ import pytest
 
 from knockwatch.clock import rfc3339
 from knockwatch.sources import Head, detect
-from knockwatch.sources.cef import SOURCE
+from knockwatch.sources.bare_messages import SOURCE
+from knockwatch.sources.bodies import BareBody, bodies
 from knockwatch.tables import ACCEPTED, DENIED
 from tests.sources.reading import SAMPLES, head_of, read, read_text
 
@@ -20,7 +21,7 @@ def test_a_file_of_cef_is_certain() -> None:
 
 
 def test_documented_examples_of_vendors_are_read() -> None:
-    found = read(SOURCE, SAMPLES / "cef" / "vendors.cef")
+    found = read(SOURCE, SAMPLES / "bare-messages" / "vendors.cef")
     rows = sorted(found.rows("connections"), key=lambda row: row["line"])
 
     assert [row["line"] for row in rows] == [1, 2, 3, 4, 5]
@@ -101,3 +102,30 @@ def test_a_row_without_any_time_is_kept(tmp_path: Path) -> None:
 
     assert found.rows("connections")[0]["time_us"] is None
     assert found.rows("CommonSecurityLog")[0]["TimeGenerated"] is None
+
+
+def test_a_file_may_hold_messages_of_many_kinds() -> None:
+    found = read(SOURCE, SAMPLES / "bare-messages" / "firewalls.log")
+
+    assert found.misfits.is_empty()
+    assert [row["line"] for row in found.rows("connections")] == [
+        1,
+        2,
+        3,
+        4,
+        5,
+        *range(7, 14),
+        15,
+        16,
+        17,
+        18,
+    ]
+    assert {row["vendor"] for row in found.rows("connections")} == {
+        *("Fortinet", "Palo Alto Networks", "Cisco", "Juniper", "Check Point", "Acme", "Lancope")
+    }
+
+
+def test_every_format_that_stands_bare_says_how_it_begins() -> None:
+    for body in bodies():
+        if isinstance(body, BareBody):
+            assert body.bare.startswith("^"), body.format.name
