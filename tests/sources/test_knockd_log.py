@@ -1,6 +1,8 @@
-"""knockd's own log file."""
+"""knockd's own log file, and its output."""
 
 from pathlib import Path
+
+import pytest
 
 from knockwatch.sources import detect
 from knockwatch.sources.knockd_log import SOURCE
@@ -71,3 +73,37 @@ def test_the_whole_lab_log_is_understood(corpus: Path) -> None:
 
     assert found.misfits.is_empty()
     assert sum("OPEN SESAME" in row["message"] for row in found.rows("messages")) > 5
+
+
+def test_what_knockd_prints_is_read_without_times() -> None:
+    found = read(SOURCE, SAMPLES / "knockd-log" / "srv1.out")
+
+    assert found.misfits.is_empty()
+    assert {row["time_us"] for row in found.rows("messages")} == {None}
+    assert found.rows("messages")[4]["message"] == "198.51.100.10: openSSH: OPEN SESAME"
+
+
+def test_knockd_counts_the_months_of_its_packets_from_zero() -> None:
+    """The lab ran on 22 November; ``-D`` says ``2026-10-22``."""
+    messages = read(SOURCE, SAMPLES / "knockd-log" / "srv1-debug.out").rows("messages")
+    packet = next(row for row in messages if row["message"].startswith("2026-10-22 11:23:42: udp"))
+
+    assert packet["time"] == "2026-11-22 11:23:42"
+    assert packet["time_us"] == 1_795_346_622_000_000
+
+
+def test_output_of_others_is_not_claimed(tmp_path: Path) -> None:
+    path = tmp_path / "other.out"
+    path.write_text("config: new section: 'options'\nconfig: ready\n" * 3)
+
+    assert SOURCE.confidence(head_of(path)) == 0
+
+
+@pytest.mark.parametrize("name", ["srv1-knockd-a.out", "srv1-knockd-b.out"])
+def test_the_whole_lab_output_is_understood(corpus: Path, name: str) -> None:
+    claim = detect(head_of(corpus / "lab-a" / name))
+    assert claim is not None
+    assert claim[0] is SOURCE
+    found = read(SOURCE, corpus / "lab-a" / name)
+
+    assert found.misfits.is_empty()

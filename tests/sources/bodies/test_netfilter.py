@@ -94,6 +94,15 @@ def test_a_dropped_syn_is_a_denied_connection() -> None:
         ("", "unknown", None),
         ('[WAN_LOCAL-D-2147483647] DESCR="[WAN_LOCAL]Block All Traffic" ', "denied", "D"),
         ('[WAN_LOCAL-A-2147483647] DESCR="[WAN_LOCAL]Block All Traffic" ', "accepted", "A"),
+        ("[WAN_LOCAL-default-D]", "denied", "D"),
+        ("[WAN_IN-2000-A]", "accepted", "A"),
+        ('[LAN_IN-RET-20000] DESCR="Block LAN in Monitoring" ', "denied", "Block"),
+        ("[LAN_IN-RET-20000] ", "unknown", None),
+        ("Firewall: *ICMP6IN Blocked* ", "denied", "Blocked"),
+        ("Firewall: *CC_DENY* ", "denied", "DENY"),
+        ("Firewall: *BLOCK_LIST* ", "denied", "BLOCK"),
+        ("Firewall: *Port Flood* ", "denied", "Flood"),
+        ("Firewall: *ConnLimit* ", "refused", "ConnLimit"),
     ],
 )
 def test_the_prefix_says_the_outcome(prefix: str, outcome: str, action: str | None) -> None:
@@ -282,3 +291,23 @@ def test_a_log_that_ufw_limits_is_said_to_be_incomplete(data: Path, workspace: W
     """Trap 10: rate-limited logs cannot show whole sequences."""
     ingest([str(data / "lab/evidence/srv3-syslog.iso.log")], EvidenceSettings(), workspace)
     assert [problem for problem in workspace.summaries[0].problems if "may be incomplete" in problem]
+
+
+def test_a_rule_in_place_of_the_program_says_the_outcome() -> None:
+    """Trap 7: UniFi 10 writes RFC 5424, whose readers take its rule in brackets for structured data."""
+    message = f'DESCR="[WAN_LOCAL]Block All Traffic" IN=eth8 OUT= {MAC} {TCP}'
+    frame = pl.DataFrame(
+        {
+            "line": [1, 2],
+            "time_us": [0, 0],
+            "time": [""] * 2,
+            "host": ["gw"] * 2,
+            "program": ["WAN_LOCAL-A-2147483647", "kernel"],
+            "message": [message] * 2,
+        }
+    )
+    reading = Reading(Evidence(0, Path("x"), "x"), Clock(), EvidenceSettings())
+
+    rows = BODY.read(frame, reading).tables["connections"]
+
+    assert rows["outcome"].to_list() == ["accepted", "denied"]

@@ -30,7 +30,11 @@ _PORTED = ("PROTO", "SPT", "DPT", "WINDOW")
 """What follows of TCP; UDP has LEN in the last place."""
 _STAMP = r"(?-u)^\[ *[0-9]{1,10}\.[0-9]{6}\]"
 _WORD = re.compile(r"[A-Za-z]+")
-_UNIFI = re.compile(r"-([ADR])-\d+\]")
+_UNIFI = re.compile(r"-([ADR])(?:-\d+)?\]")
+"""``[WAN_LOCAL-D-2147483647]`` of UniFi, ``[WAN_LOCAL-default-D]`` of EdgeOS and VyOS. RET is no outcome: the rule's
+description says it."""
+_UNIFI_PROGRAM = r"-[ADR]-\d+$"
+"""UniFi 10 names the rule in place of the program; RFC 5424 takes its brackets for structured data."""
 _UNIFI_OUTCOMES = {"A": ACCEPTED, "D": DENIED, "R": REFUSED}
 _UDP_HEADER, _ICMP_HEADER, _IPV4_HEADER, _IPV6_HEADER = 8, 8, 20, 40
 
@@ -55,6 +59,7 @@ class Netfilter:
 
     def read(self, messages: pl.DataFrame, reading: Reading) -> Batch:
         """Read each body; a line cut before its ports or with impossible ones is a misfit."""
+        messages = _with_rule(messages)
         rows = self._rows(messages, reading)
         port = pl.col("destination_port")
         ports_fit = port.is_between(0, 65535) & pl.col("source_port").is_between(0, 65535)
@@ -110,6 +115,15 @@ class Netfilter:
             pl.lit(1, dtype=pl.Int64).alias("event_count"),
             pl.lit(1, dtype=pl.Int64).alias("packets_sent"),
         ).drop("last_length")
+
+
+def _with_rule(messages: pl.DataFrame) -> pl.DataFrame:
+    """Put the rule that UniFi names in place of the program back where its prefix was."""
+    named = messages["program"].str.contains(_UNIFI_PROGRAM).fill_null(value=False)
+    if not named.any():
+        return messages
+    restored = pl.concat_str(pl.lit("["), "program", pl.lit("] "), "message")
+    return messages.with_columns(pl.when(named).then(restored).otherwise("message").alias("message"))
 
 
 def usual_lines(messages: pl.DataFrame) -> pl.DataFrame | None:
