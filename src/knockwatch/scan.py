@@ -94,7 +94,12 @@ def scan(
             tables = with_pairs(tables, config.thresholds, engine.cached)
             findings += _detect(engine, tables, config.thresholds)
             table = findings_table(findings)
-        names = learn(engine.execute(sightings(tables["connections"], tables["messages"])))
+        named = {
+            finding.destination: finding.host
+            for finding in findings
+            if finding.kind == "door" and finding.destination and finding.host and not finding.uses
+        }
+        names = {**named, **learn(engine.execute(sightings(tables["connections"], tables["messages"])))}
     cases = build(
         findings,
         config,

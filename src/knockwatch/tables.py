@@ -18,6 +18,8 @@ UNANSWERED = "unanswered"
 ACCEPTED = "accepted"
 UNKNOWN = "unknown"
 OUTCOMES = (DENIED, REFUSED, UNANSWERED, ACCEPTED, UNKNOWN)
+CONFIGURED = "door-configured"
+"""Kind of a change that is no event but a state: a line of a configuration that makes a knock door."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,8 @@ CHANGES: Mapping[str, Column] = {
     "host": Column(TEXT, "name of the host that changed"),
     "kind": Column(
         TEXT,
-        "rule-added, rule-removed, listener-opened, listener-closed, socket-opened, filter-attached",
+        "rule-added, rule-removed, listener-opened, listener-closed, socket-opened, filter-attached, "
+        f"{CONFIGURED}; what a snapshot shows has no time",
     ),
     "actor": Column(TEXT, "process that made the change"),
     "actor_parent": Column(TEXT, "its parent"),
@@ -124,6 +127,13 @@ CHANGES: Mapping[str, Column] = {
     "destination_ip": Column(TEXT, "address it opens or closes on"),
     "protocol": Column(TEXT, "protocol it opens or closes"),
     "port": Column(SMALL, "port it opens or closes"),
+    "name": Column(TEXT, "what the configuration calls a door"),
+    "signal": Column(TEXT, "what a configured door waits for: sequence, icmp or spa"),
+    "steps": Column(TEXT, "the steps of that signal, as tcp/7000, separated by blanks"),
+    "order_known": Column(TRUTH, "whether the steps stand in their order"),
+    "seconds": Column(INTEGER, "within how many seconds the next step, or the use of the door, must follow"),
+    "source_bound": Column(TRUTH, "whether a configured door opens for the sender alone"),
+    "ip_version": Column(SMALL, "4 or 6, where a configured door is one of IPv4 or IPv6 alone"),
     **_EVIDENCE,
 }
 

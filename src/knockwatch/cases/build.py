@@ -15,7 +15,7 @@ from knockwatch.cases.story import Story, address_order
 from knockwatch.cases.wording import enumerated
 from knockwatch.clock import rfc3339
 from knockwatch.config import Config
-from knockwatch.detections import Finding, Leg, Pointer, Rule, detections
+from knockwatch.detections import UNTIMED_US, Finding, Leg, Pointer, Rule, detections
 
 QUOTES = 50
 """Most lines that a case quotes: what a reader can look through; the files hold the rest."""
@@ -108,6 +108,7 @@ def in_order(cases: Iterable[Case]) -> list[Case]:
 def _case(story: Story, verdict: Verdict, knowledge: Knowledge, rules: Mapping[str, Rule]) -> Case:
     """Write a story as a case, without its quotes."""
     fired = sorted({finding.rule for finding in story.findings})
+    timed = [finding for finding in story.findings if finding.end_us != UNTIMED_US]
     techniques = {technique for rule in fired if rule in rules for technique in rules[rule].attack}
     return Case(
         id=story.id,
@@ -127,8 +128,8 @@ def _case(story: Story, verdict: Verdict, knowledge: Knowledge, rules: Mapping[s
         lateral=lateral(story),
         attempts=[knock.attempt() for knock in story.knocks],
         entries=story.entries,
-        first_seen=rfc3339(min(finding.start_us for finding in story.findings)),
-        last_seen=rfc3339(max(finding.end_us for finding in story.findings)),
+        first_seen=rfc3339(min((finding.start_us for finding in timed), default=None)),
+        last_seen=rfc3339(max((finding.end_us for finding in timed), default=None)),
         legs=story.legs,
         rules=fired,
         attack=sorted(techniques) or [TECHNIQUE],

@@ -121,7 +121,8 @@ class Knowledge:
     unknown
         Actors that are not.
     door
-        The fact that explains a story without actors: that a daemon runs where a door is authorised.
+        The fact that explains a story without actors: that a daemon runs, or a door is configured, where one is
+        authorised.
     """
 
     known: list[tuple[Actor, Fact]]
@@ -202,7 +203,9 @@ class Context:
         return next(filter(None, found), None)
 
     def _runs_where_authorised(self, story: Story, doors: list[_AuthorisedDoor]) -> Fact | None:
-        """Tell which authorised door is the reason that a daemon runs; an opening is not explained so."""
-        if story.kind != "daemon" or story.opened:
+        """Tell which authorised door is the reason that a daemon or a rule waits; an opening is not explained so."""
+        if story.kind not in {"daemon", "door"} or story.opened:
             return None
+        if story.kind == "door" and story.door is not None:
+            doors = [door for door in doors if door.port == story.door]
         return doors[0].whole if doors else None

@@ -27,6 +27,8 @@ UNLIKELY = 5
 CHANCE_SMALL = 0.1
 """Share of other visits with something before them below which a precursor is no coincidence."""
 DAEMON_AGREES = 30
+CONFIGURED = 50
+"""What a configuration says leaves no doubt that the door is there; who uses it is still to be judged."""
 RELAYED = 15
 
 
@@ -40,9 +42,13 @@ def judge_door(story: Story) -> Verdict:
     if facts.get("relayed"):
         told = told and again
     believable = told and not doubts(story)
-    alert = story.opened or (closed and (believable or proven))
-    confidence: Confidence = "high" if story.opened or (again and closed and told) else "medium"
+    configured = bool(facts.get("configured"))
+    alert = configured or story.opened or (closed and (believable or proven))
+    certain = configured or story.opened or (again and closed and told)
+    confidence: Confidence = "high" if certain else "medium"
     severity: Level = "critical" if lateral(story) else "high"
+    if configured and not (story.entries or story.opened):
+        severity = "medium"
     parts = tuple(_parts(story))
     if alert:
         return Verdict("alert", severity, confidence, parts)
@@ -66,7 +72,13 @@ def _parts(story: Story) -> Iterator[Part]:
     """List what counts for and against it."""
     facts = story.facts
     chance = facts.get("chance", 1.0)
+    if facts.get("configured") and not facts.get("uses"):
+        yield "a configuration on the host names this door and its signal", CONFIGURED
+        if story.opened:
+            yield "a knock daemon says that it opened the door", DAEMON_AGREES
+        return
     weighed = (
+        (facts.get("configured"), "a configuration on the host names this door and its signal", CONFIGURED),
         (facts.get("closed_to"), "the service refused other sources", SHUT),
         (facts.get("refused_first"), "it refused the very same source before the signal", SHUT_FIRST),
         (
@@ -83,5 +95,5 @@ def _parts(story: Story) -> Iterator[Part]:
         (facts.get("relayed"), "who knocked and who entered differ, so chance weighs more", -RELAYED),
     )
     yield from ((words, points) for holds, words, points in weighed if holds)
-    if not story.opened:
+    if not (story.opened or facts.get("configured")):
         yield from ((doubt.part, doubt.points) for doubt in doubts(story))

@@ -15,7 +15,12 @@ SKEW_TOLD_US = SECOND_US + SECOND_US // 10
 
 def tell_door(story: Story) -> Iterator[str]:
     """Say what opened for whom, why it is no ordinary service and no scan, and what is less certain."""
+    if story.facts.get("configured") and not story.facts.get("uses"):
+        yield from _configured(story)
+        return
     yield _what(story)
+    if story.facts.get("configured"):
+        yield "The host's own configuration names this door and the steps that open it."
     yield _closed(story)
     yield from _less_certain(story)
     decoyed = any(len(knock.sent) > len(story.sequence) for knock in story.knocks if knock.complete)
@@ -25,6 +30,23 @@ def tell_door(story: Story) -> Iterator[str]:
         yield f"{enumerated(failed)} sent something similar and did not get in."
     if story.opened:
         yield "A knock daemon on the host says that it opened the door."
+
+
+def _configured(story: Story) -> Iterator[str]:
+    """Tell of a door that only the host's configuration names."""
+    signal = ", ".join(story.sequence) or (
+        "one SPA packet" if story.signal == "spa" else "a signal that it does not tell"
+    )
+    whom = "everyone" if story.facts.get("for_all") else "the sender"
+    if story.door:
+        yield f"{story.target} is configured to open {story.door} for {whom} after {signal}."
+    else:
+        yield f"{story.target} is configured to wait for {signal}; what that opens is not told."
+    users = sorted({knock.source for knock in story.knocks})
+    if users:
+        yield f"{enumerated(users)} sent something to it."
+    else:
+        yield "Nobody was seen to use it: a configured door waits, used or not."
 
 
 def _what(story: Story) -> str:
@@ -59,7 +81,7 @@ def _closed(story: Story) -> str:
 
 def _less_certain(story: Story) -> Iterator[str]:
     """Say what makes the door less certain."""
-    if not story.opened:
+    if not (story.opened or story.facts.get("configured")):
         yield from (doubt.sentence for doubt in doubts(story))
     if story.facts.get("relayed"):
         yield "Who knocked and who entered are different addresses, which makes this less certain."

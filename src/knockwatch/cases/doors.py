@@ -9,6 +9,7 @@ from ipaddress import ip_address, ip_network
 
 from knockwatch.cases import Entry
 from knockwatch.cases.attempts import MINUTE_US, Knock, resolution
+from knockwatch.cases.configured import ConfiguredDoor, configured_doors, is_configured
 from knockwatch.cases.daemons import passing
 from knockwatch.cases.hosts import Hosts, host_names
 from knockwatch.cases.legs import ENTERS_WITHIN_US, NEAR_US, Openings, entry, is_log_in, parted
@@ -26,15 +27,20 @@ def doors(findings: list[Finding], hosts: Hosts) -> tuple[list[Story], list[Find
 
     A daemon's lines, a firewall's changes, runs of denied ports and knock clients are about a door where they name
     one of its users, its host, and a time at which that user used it or tried. What a daemon says of the same door
-    of its own about sources that nobody else saw follows those. Log-ins tell the names of those who entered.
+    of its own about sources that nobody else saw follows those. Log-ins tell the names of those who entered. What a
+    configuration says of a door belongs to the door that was inferred, if there is one; else it is a door without uses.
     """
-    inferred = [finding for finding in findings if finding.kind == "door"]
+    doors_told = [finding for finding in findings if finding.kind == "door"]
     rest = [finding for finding in findings if finding.kind != "door"]
-    if not inferred:
+    if not doors_told:
         return [], findings
-    tellings = [_Telling(finding, hosts) for finding in inferred]
+    tellings = [_Telling(finding, hosts) for finding in doors_told if not is_configured(finding)]
+    tellings = _with_configured(tellings, configured_doors(filter(is_configured, doors_told), hosts), hosts)
     log_ins, rest = parted(rest, is_log_in)
     names: dict[tuple[str, str], list[_Telling]] = defaultdict(list)
+    for known in tellings:
+        for name in known.names:
+            names[known.place, name].append(known)
     left: list[Finding] = []
     for finding in rest:
         telling = next((known for known in tellings if known.covers(finding)), None)
@@ -64,12 +70,27 @@ def doors(findings: list[Finding], hosts: Hosts) -> tuple[list[Story], list[Find
     return [telling.story() for telling in tellings], by_time([*final, *changes, *log_ins])
 
 
-class _Telling:
-    """One inferred door and what else is said of it."""
+def _with_configured(
+    tellings: list[_Telling], configured: Iterable[ConfiguredDoor], hosts: Hosts
+) -> list[_Telling]:
+    """Give each configured door to the inferred ones it is behind, or a telling of its own."""
+    alone: list[_Telling] = []
+    for door in configured:
+        behind = [telling for telling in tellings if door.is_behind(telling.finding, telling.place)]
+        for telling in behind:
+            telling.configured.append(door)
+        if not behind:
+            alone.append(_Telling(door.finding(hosts), hosts, door))
+    return tellings + alone
 
-    def __init__(self, finding: Finding, hosts: Hosts) -> None:
+
+class _Telling:
+    """One inferred door, or one that only a configuration tells of, and what else is said of it."""
+
+    def __init__(self, finding: Finding, hosts: Hosts, configured: ConfiguredDoor | None = None) -> None:
         self.finding = finding
         self.hosts = hosts
+        self.configured = [configured] if configured else []
         self.place = hosts.place(finding.host, finding.destination)
         self.others: list[Finding] = []
         self.log_ins: list[Finding] = []
@@ -78,6 +99,17 @@ class _Telling:
         for use in finding.uses:
             for source in {use.source, use.entrant}:
                 self.uses[source].append(use)
+
+    @property
+    def names(self) -> set[str]:
+        """What configurations call the door."""
+        said = (finding.door_name for door in self.configured for finding in door.findings)
+        return {name for name in said if name}
+
+    def secret(self) -> Finding:
+        """Give the finding whose steps are the secret: a configuration has it exactly."""
+        exact = [door.secret for door in self.configured if door.secret.sequence and door.secret.order_known]
+        return exact[0] if len(exact) == 1 and self.finding.signal == "sequence" else self.finding
 
     def covers(self, finding: Finding) -> bool:
         """Tell whether a finding speaks of a knock at this door."""
@@ -140,10 +172,12 @@ class _Telling:
         entrants = [use.entrant for use in door.uses]
         sources = dict.fromkeys([*door.sources, *(knock.source for knock in knocks), *entrants])
         host, destination = self.hosts.joined(door.host, door.destination)
+        secret, said = self.secret(), [finding for known in self.configured for finding in known.findings]
+        inferred = [door] if door.uses else []
         return Story(
             "door",
-            (door.destination or "", door.door or "", door.signal or "", *door.sequence),
-            by_time([door, *self.others, *self.log_ins, *self.users.values()]),
+            (destination or self.place, door.door or "", door.signal or "", *secret.sequence),
+            by_time([*inferred, *said, *self.others, *self.log_ins, *self.users.values()]),
             knocks=knocks,
             actors=[
                 Actor(source, host_names(None, source, self.hosts), source in opened) for source in sources
@@ -152,12 +186,12 @@ class _Telling:
             destination=destination,
             host=host,
             signal=door.signal,
-            sequence=door.sequence,
-            order_known=door.order_known or len(door.sequence) < 2,
+            sequence=secret.sequence,
+            order_known=secret.order_known or len(secret.sequence) < 2,
             door=door.door,
-            door_name=most_common(other.door_name for other in self.others),
+            door_name=most_common(other.door_name for other in (*self.others, *said)),
             entries=self._entries(),
-            facts=door.facts,
+            facts={**(said[0].facts if said else {}), **door.facts},
         )
 
     def _entries(self) -> list[Entry]:
@@ -180,7 +214,7 @@ class _Telling:
 
     def _knocks(self) -> list[Knock]:
         """Give the uses as attempts, and those attempts of the daemon's that no use tells of."""
-        knocks = Knock.each(self.finding)
+        knocks = Knock.each(self.finding) if self.finding.uses else []
         for other in self.others:
             if other.kind != "daemon":
                 continue

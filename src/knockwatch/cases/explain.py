@@ -39,6 +39,9 @@ def missing(story: Story) -> list[str]:
     """Say what evidence would settle the story."""
     at = story.target
     wanted: list[str] = []
+    if story.facts.get("configured") and not story.facts.get("uses") and not story.knocks:
+        told = [f"who uses it: firewall logs, flows or a capture of {at}"]
+        return told if story.door else [*told, f"what it opens: the daemon's configuration on {at}"]
     if story.kind == "daemon" and not story.knocks and not story.opened:
         return [f"who used it: the daemon's own log and the firewall log of {at}"]
     if "opening" not in story.legs:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
     import polars as pl
 
+UNTIMED_US = 0
+"""Start and end of what is a state and no event: a configuration says what is, not since when."""
+
 Kind = Literal["door", "signal", "callback", "daemon", "client", "change", "sniffer"]
 Leg = Literal["signal", "opening", "entry"]
 Signal = Literal["sequence", "spa", "icmp", "magic-packet", "unknown"]
@@ -117,7 +120,7 @@ class Finding:
     kind, leg
         What kind of case it makes on its own, and which leg of a case it is evidence for.
     start_us, end_us
-        When, in microseconds UTC.
+        When, in microseconds UTC; `UNTIMED_US` for a state.
     sources
         Addresses that acted.
     destination, host
