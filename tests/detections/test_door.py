@@ -75,6 +75,30 @@ def test_a_log_in_is_an_entry_where_the_firewall_logs_none(workspace: Workspace)
     assert (door.door, door.sequence, door.facts["uses"]) == ("tcp/22", KNOCK, 2)
 
 
+def windows(at: float, source: str, port: int, kind: int) -> dict[str, Any]:
+    message = f"EventID=4624 LogonType={kind} IpAddress={source} IpPort={port} TargetUserName=alice"
+    return {**log_in(at, source, port), "program": "Microsoft-Windows-Security-Auditing", "message": message}
+
+
+def test_a_remote_desktops_log_in_is_an_entry_at_its_port(workspace: Workspace) -> None:
+    log = Log().refuse(0, STRANGER, "tcp/3389")
+    for at, source in ((100, ADMIN), (500, GUEST)):
+        log.knock(at, source, *KNOCK)
+
+    door = door_of(workspace, log, windows(102, ADMIN, 50_000, 10), windows(502, GUEST, 50_001, 10))
+
+    assert (door.door, door.sequence, door.facts["uses"]) == ("tcp/3389", KNOCK, 2)
+
+
+def test_a_log_in_to_an_unknown_service_is_no_entry(workspace: Workspace) -> None:
+    log = Log().refuse(0, STRANGER, "tcp/3389")
+    for at, source in ((100, ADMIN), (500, GUEST)):
+        log.knock(at, source, *KNOCK)
+    entries = [windows(102, ADMIN, 50_000, 3), windows(502, GUEST, 50_001, 3)]
+
+    assert [one for one in findings(workspace, log, *entries) if one.label == DOOR] == []
+
+
 @pytest.mark.parametrize("flags", ["ACK", "ACK FIN", "RST", "ACK PSH", "SYN ACK"])
 def test_late_packets_and_backscatter_are_no_signal(workspace: Workspace, flags: str) -> None:
     """Traps 14 and 16: only a SYN opens a connection; what comes late, or answers a forged SYN, is no probe."""

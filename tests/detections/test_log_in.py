@@ -58,6 +58,18 @@ def test_a_log_in_tells_who_came_from_where_as_whom(workspace: Workspace) -> Non
             "admin",
             "2001:db8::7",
         ),
+        (
+            "Microsoft-Windows-Security-Auditing",
+            "EventID=4624 LogonType=10 IpAddress=198.51.100.7 IpPort=50111 TargetUserName=alice TargetDomainName=A",
+            "alice",
+            "198.51.100.7",
+        ),
+        (
+            "Microsoft-Windows-TerminalServices-LocalSessionManager",
+            r"EventID=21 Address=198.51.100.7 User=A\alice SessionID=2",
+            r"A\alice",
+            "198.51.100.7",
+        ),
     ],
 )
 def test_every_way_to_log_in_is_read(

@@ -14,7 +14,7 @@ import polars as pl
 
 from knockwatch.config import Thresholds
 from knockwatch.detections import Finding, Pointer, Rule, Use
-from knockwatch.detections._log_ins import FROM_WHOM, log_ins
+from knockwatch.detections._log_ins import log_ins
 from knockwatch.detections._pairs import ICMP, PAIR, answered, beginnings, pairs
 from knockwatch.inference import doors, sessions
 from knockwatch.inference.contacts import COLUMNS, contacts
@@ -139,42 +139,41 @@ def _hosts_with_log_ins(tables: Mapping[str, ir.Table]) -> ir.Table:
 
 
 def _log_ins(messages: ir.Table) -> ir.Table:
-    """Give log-ins the shape of connections: the host in `sensor`, the address and port of it not yet known."""
+    """Give log-ins the shape of connections: `sensor` is the host, its address is open, the port is the usual."""
     rows = log_ins(messages)
-    message: Any = rows.message
+    source_port: Any = rows.source_port
     nothing: dict[str, Any] = {
         "destination_ip": ibis.null("string"),
-        "destination_port": ibis.null("int32"),
         "clock_us": ibis.null("int64"),
         "icmp_type": ibis.null("int32"),
         "payload_length": ibis.null("int32"),
     }
     known: dict[str, Any] = {
-        "source_ip": message.re_extract(FROM_WHOM, 1),
-        "source_port": message.re_extract(FROM_WHOM, 2).try_cast("int32"),
-        "protocol": ibis.literal("tcp"),
+        "source_ip": rows.source,
+        "source_port": source_port.try_cast("int32"),
+        "destination_port": rows.port,
         "outcome": ibis.literal(ACCEPTED),
         "forwarded": ibis.literal(value=False),
         "sensor": rows.host,
     }
-    shaped = rows.mutate(**nothing, **known)
-    return shaped.filter(shaped.source_ip != "").select(*COLUMNS, "sensor")
+    return rows.mutate(**nothing, **known).select(*COLUMNS, "sensor")
 
 
 def _located(rows: pl.DataFrame, hosts: Mapping[str, str]) -> pl.DataFrame:
     """Give log-ins the address and port they went to.
 
     A connection with the same source address and port tells both; else the host's address of the same family, and
-    SSH's own port. A log-in at a host whose addresses nobody knows is left out.
+    the usual port. A log-in at a host whose addresses nobody knows, or to an unknown service, is left out.
     """
     log_ins = rows.filter(pl.col("destination_ip").is_null())
     others = rows.filter(pl.col("destination_ip").is_not_null())
     if log_ins.is_empty():
         return others
+    end = ["protocol", "source_ip", "source_port"]
     seen = (
-        others.filter((pl.col("protocol") == "tcp") & pl.col("source_port").is_not_null())
-        .select("source_ip", "source_port", "destination_ip", "destination_port", seen_us="time_us")
-        .unique(["source_ip", "source_port"], keep="last", maintain_order=True)
+        others.filter(pl.col("source_port").is_not_null())
+        .select(*end, "destination_ip", "destination_port")
+        .unique(end, keep="last", maintain_order=True)
     )
     six = pl.col("source_ip").str.contains(":", literal=True)
     addresses = pl.DataFrame(
@@ -182,15 +181,16 @@ def _located(rows: pl.DataFrame, hosts: Mapping[str, str]) -> pl.DataFrame:
         schema={"sensor": pl.String, "address": pl.String},
     ).with_columns(pl.col("address").str.contains(":", literal=True).alias("six"))
     located = (
-        log_ins.drop("destination_ip", "destination_port")
-        .join(seen.drop("seen_us"), on=["source_ip", "source_port"], how="left")
+        log_ins.drop("destination_ip")
+        .rename({"destination_port": "usual_port"})
+        .join(seen, on=end, how="left")
         .with_columns(six.alias("six"))
         .join(addresses.unique(["sensor", "six"], maintain_order=True), on=["sensor", "six"], how="left")
         .with_columns(
             pl.coalesce("destination_ip", "address").alias("destination_ip"),
-            pl.col("destination_port").fill_null(22).cast(pl.Int32),
+            pl.coalesce("destination_port", "usual_port").alias("destination_port"),
         )
-        .filter(pl.col("destination_ip").is_not_null())
+        .drop_nulls(["destination_ip", "destination_port"])
     )
     return pl.concat([others, located.select(others.columns)])
 

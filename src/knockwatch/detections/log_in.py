@@ -14,7 +14,7 @@ import polars as pl
 from knockwatch.config import Thresholds
 from knockwatch.detections import Finding, Pointer, Rule
 from knockwatch.detections._daemon_phrases import phrases
-from knockwatch.detections._log_ins import AS_WHOM, FROM_WHOM, LOGGED_IN, log_ins
+from knockwatch.detections._log_ins import LOGGED_IN, log_ins
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -26,8 +26,9 @@ RULE = Rule(
     id="log-in",
     title="Log-in at a host with a knock daemon",
     description=(
-        "Somebody logged in over SSH to a host on which a knock daemon writes to the log. Right after the daemon "
-        "opened a door for the same source it is the entry; on its own it says nothing and makes no case."
+        "Somebody logged in, as over SSH or to a remote desktop, at a host on which a knock daemon writes to the log. "
+        "Right after the daemon opened a door for the same source it is the entry; on its own it says nothing and "
+        "makes no case."
     ),
     labels=(LOGGED_IN,),
     attack=("T1205.001", "T1021.004"),
@@ -44,7 +45,7 @@ RULE = Rule(
 
 
 class LogIn:
-    """Finds log-ins over SSH."""
+    """Finds log-ins from other hosts."""
 
     rule = RULE
 
@@ -53,16 +54,7 @@ class LogIn:
         del thresholds
         messages = tables["messages"]
         rows = log_ins(messages).semi_join(_hosts_of_daemons(messages), "host")
-        message: Any = rows.message
-        return rows.select(
-            "time_us",
-            "file",
-            "line",
-            "host",
-            source=message.re_extract(FROM_WHOM, 1),
-            source_port=message.re_extract(FROM_WHOM, 2),
-            user=message.re_extract(AS_WHOM, 1),
-        )
+        return rows.select("time_us", "file", "line", "host", "source", "source_port", user=rows.account)
 
     def findings(self, candidates: pl.DataFrame, thresholds: Thresholds) -> Iterator[Finding]:
         """Make one finding of each log-in, however many files tell of it."""
