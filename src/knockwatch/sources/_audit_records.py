@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 _ARGUMENT = re.compile(r"[ \x1d]a(\d+)(?:\[(\d+)\])?=(\"[^\"]*\"|[^ \x1d]*)")
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
+_INTERPRETED = re.compile(r"fam=inet6? laddr=(\S+) lport=(\d{1,5})\b|inet6? host:(\S+) serv:(\d{1,5})\b")
+"""An address as `ausearch -i` shows it, of audit 2.6 and later or before."""
 
 EXECVE, SOCKET, BIND, SETSOCKOPT = "execve", "socket", "bind", "setsockopt"
 _GENERIC = {221: EXECVE, 281: EXECVE, 198: SOCKET, 200: BIND, 208: SETSOCKOPT}
@@ -30,6 +32,7 @@ _SOCK_TYPE_MASK = 0xF
 """linux/net.h: the rest of the argument is SOCK_CLOEXEC and SOCK_NONBLOCK."""
 _PROTOCOLS = {1: "tcp", 2: "udp"}
 _SOL_SOCKET = 1
+_LAST_PORT = 65_535
 _FILTERS = {26: "SO_ATTACH_FILTER", 50: "SO_ATTACH_BPF"}
 
 
@@ -93,9 +96,15 @@ def title(value: str | None) -> str | None:
 
 
 def endpoint(saddr: str) -> tuple[str, int] | None:
-    """Read address and port of a SOCKADDR record (``struct sockaddr`` in hexadecimal); None for other families."""
+    """Read address and port of a SOCKADDR record; None for other families.
+
+    Parameters
+    ----------
+    saddr
+        ``struct sockaddr`` in hexadecimal, or what `ausearch -i` makes of it.
+    """
     if not _HEX.fullmatch(saddr):
-        return None
+        return _interpreted_endpoint(saddr)
     raw = bytes.fromhex(saddr)
     family = max(raw[:2])
     if family == AF_INET and len(raw) >= 8:
@@ -104,6 +113,21 @@ def endpoint(saddr: str) -> tuple[str, int] | None:
         address = IPv6Address(raw[8:24])
         return str(address.ipv4_mapped or address), int.from_bytes(raw[2:4], "big")
     return None
+
+
+def _interpreted_endpoint(saddr: str) -> tuple[str, int] | None:
+    """Read address and port of an interpreted SOCKADDR record."""
+    found = _INTERPRETED.search(saddr)
+    if found is None:
+        return None
+    try:
+        # A scope, of which only the number is shown, is no part of the address.
+        address = ip_address((found[1] or found[3]).partition("%")[0])
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    port = int(found[2] or found[4])
+    return (str(mapped or address), port) if port <= _LAST_PORT else None
 
 
 def packet_socket(family: int, kind: int) -> str | None:

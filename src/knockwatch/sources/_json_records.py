@@ -10,11 +10,11 @@ import io
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
-from knockwatch.evidence import Lines
+from knockwatch.evidence import Block, Lines
 from knockwatch.sources import Batch, Format, Head, Reading
 from knockwatch.sources._json_documents import (
     MISFITS,
@@ -27,10 +27,20 @@ from knockwatch.sources._json_documents import (
 )
 from knockwatch.sources._json_lines import object_of
 
+Spelling = Literal["nested", "flat", "both"]
+
 SAMPLE_RECORDS = 20
 """How many records are looked at to tell a format."""
 HOLDERS = ("records", "Records", "events", "logEvents", "hits.hits", "value", "results")
 """Keys under which documents put their records: Azure, AWS, Elasticsearch, Log Analytics."""
+
+
+FEW = 500
+"""Lines among which one that is no object is sought line by line."""
+
+_BLANKS = " \t\r\ufeff"
+_STRIPPED = pl.col("text").str.strip_chars(_BLANKS)
+_FRAMED = _STRIPPED.str.starts_with("{") & _STRIPPED.str.ends_with("}")
 
 
 class JsonRecords(ABC):
@@ -43,6 +53,12 @@ class JsonRecords(ABC):
     keys: Sequence[str] = ()
     """Paths that are read."""
     holders: Sequence[str] = HOLDERS
+    spelling: Spelling = "both"
+    """How a record may write a path: as objects in objects, or as one key with dots. To look for both costs time."""
+    telling: str = ""
+    """Pattern of the lines that are looked into, where most of a file's are of kinds that are passed over."""
+    kindred: str = ""
+    """What the lines that are passed over hold; others are not understood."""
 
     @abstractmethod
     def belongs(self, record: Mapping[str, Any]) -> bool:
@@ -75,9 +91,7 @@ class JsonRecords(ABC):
         """Read lines in blocks, several at a time; documents record by record."""
         head = Head(reading.evidence.head())
         if by_line(head):
-            yield from reading.map(
-                lambda block: self._lines(Lines.of(*block), reading), reading.evidence.blocks()
-            )
+            yield from reading.map(lambda block: self._lines(block, reading), reading.evidence.blocks())
             return
         prefix = prefix_of(head, self.holders)
         stream = Stream(reading.evidence.chunks())
@@ -88,16 +102,28 @@ class JsonRecords(ABC):
             yield batch
         yield from fault_of(stream, reading)
 
-    def _lines(self, lines: Lines, reading: Reading) -> Batch:
+    def _lines(self, block: Block, reading: Reading) -> Batch:
         """Read a block of lines."""
+        found = None if self.telling else _block(block, self.keys, spelling=self.spelling)
+        if found is not None:
+            batch = self.rows(found, reading)
+            batch.records = found.height
+            if batch.misfits is not None and batch.misfits.height:
+                batch.misfits = _only(Lines.of(*block).frame, batch.misfits)
+            return batch
+        lines = Lines.of(*block)
         whole, cut = lines.parted()
-        found = nested(whole, self.keys)
+        text = pl.col("text")
+        # An empty pattern is found in every line.
+        telling = whole.select(text.str.contains(self.telling)).to_series()
+        looked_at, others = whole.filter(telling), whole.filter(~telling)
+        found = nested(looked_at, self.keys, spelling=self.spelling)
         batch = self.rows(found, reading)
-        full = whole.filter(pl.col("text").str.strip_chars(" \t\r\ufeff") != "")
-        odd = full.join(found.select("line"), on="line", how="anti").select("line", "text")
-        bad = [odd, cut]
+        odd = looked_at.join(found.select("line"), on="line", how="anti")
+        strange = others.filter(~(_FRAMED & text.str.contains(self.kindred, literal=True)))
+        bad = [pl.concat([odd, strange]).filter(_STRIPPED != "").select("line", "text"), cut]
         if batch.misfits is not None:
-            bad.append(full.join(batch.misfits.select("line"), on="line", how="semi").select("line", "text"))
+            bad.append(_only(looked_at, batch.misfits))
         batch.misfits, batch.records, batch.malformed = pl.concat(bad), lines.frame.height, lines.malformed
         return batch
 
@@ -174,7 +200,7 @@ def value_at(record: Mapping[str, Any], path: str) -> Any:
     return found
 
 
-def nested(lines: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+def nested(lines: pl.DataFrame, keys: Sequence[str], *, spelling: Spelling = "both") -> pl.DataFrame:
     """Read some keys of the object on each line.
 
     Parameters
@@ -183,30 +209,62 @@ def nested(lines: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
         `line` and `text`.
     keys
         Paths; none may lead through another.
+    spelling
+        How paths are written.
 
     Returns
     -------
     polars.DataFrame
         `line` and each key as text, as `JsonRecords.rows` takes it. Lines that are no JSON object are left out.
     """
-    text = pl.col("text").str.strip_chars(" \t\r\ufeff")
-    framed = lines.with_columns(text).filter(
-        pl.col("text").str.starts_with("{") & pl.col("text").str.ends_with("}")
-    )
+    framed = lines.filter(_FRAMED).with_columns(_STRIPPED)
     if framed.is_empty():
         return pl.DataFrame(schema={"line": pl.Int64(), **dict.fromkeys(keys, pl.String())})
+    data = framed["text"].str.join("\n").item().encode()
+    read = _parsed(data, framed.height, keys, spelling=spelling)
+    if read is not None:
+        return framed.select("line").hstack(read)
+    if framed.height <= FEW:
+        return _one_by_one(framed, keys)
+    half = framed.height // 2
+    return pl.concat(
+        [nested(framed[:half], keys, spelling=spelling), nested(framed[half:], keys, spelling=spelling)]
+    )
+
+
+def _block(block: Block, keys: Sequence[str], *, spelling: Spelling) -> pl.DataFrame | None:
+    """Read the same from a block's bytes; None where some line is no object."""
+    data, first = block
+    height = data.count(b"\n")
+    read = _parsed(data, height, keys, spelling=spelling)
+    if read is None:
+        return None
+    return read.insert_column(
+        0, pl.int_range(first, first + height, dtype=pl.Int64, eager=True).alias("line")
+    )
+
+
+def _parsed(data: bytes, height: int, keys: Sequence[str], *, spelling: Spelling) -> pl.DataFrame | None:
+    """Read the objects of some lines; None where not all lines are objects."""
     try:
-        read = pl.read_ndjson("\n".join(framed["text"]).encode(), schema=_schema(keys))
+        read = pl.read_ndjson(data, schema=_schema(keys, spelling=spelling))
     except pl.exceptions.PolarsError:
-        return _one_by_one(framed, keys)
+        return None
     # Fewer or more rows than lines would put values on the wrong line.
-    if read.height != framed.height:
-        return _one_by_one(framed, keys)
-    return framed.select("line").hstack(read.select(_path(key).alias(key) for key in keys))
+    if read.height != height:
+        return None
+    return read.select(_path(key, spelling=spelling).alias(key) for key in keys)
 
 
-def _schema(keys: Sequence[str]) -> pl.Schema:
-    """Give the shape of records that have these keys, nested and flat."""
+def _only(lines: pl.DataFrame, wanted: pl.DataFrame) -> pl.DataFrame:
+    """Select lines by their numbers."""
+    return lines.join(wanted.select("line"), on="line", how="semi").select("line", "text")
+
+
+def _schema(keys: Sequence[str], *, spelling: Spelling) -> pl.Schema:
+    """Give the shape of records that have these keys."""
+    if spelling == "flat":
+        return pl.Schema(dict.fromkeys(keys, pl.String()))
     tree: dict[str, Any] = {}
     for key in keys:
         *outer, last = key.split(".")
@@ -220,16 +278,20 @@ def _schema(keys: Sequence[str]) -> pl.Schema:
             name: pl.String() if inner is None else pl.Struct(typed(inner)) for name, inner in place.items()
         }
 
-    return pl.Schema({**typed(tree), **{key: pl.String() for key in keys if "." in key}})
+    return pl.Schema(
+        {**typed(tree), **{key: pl.String() for key in keys if spelling == "both" and "." in key}}
+    )
 
 
-def _path(key: str) -> pl.Expr:
+def _path(key: str, *, spelling: Spelling) -> pl.Expr:
     """Select what a path leads to."""
+    if spelling == "flat":
+        return pl.col(key)
     first, *inner = key.split(".")
     found = pl.col(first)
     for part in inner:
         found = found.struct.field(part)
-    return pl.coalesce(pl.col(key), found) if inner else found
+    return pl.coalesce(pl.col(key), found) if inner and spelling == "both" else found
 
 
 def _one_by_one(lines: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
