@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from knockwatch.cases.door_doubts import doubts
 from knockwatch.cases.story import Story
-from knockwatch.cases.wording import enumerated, times
+from knockwatch.cases.wording import NAMES_SHOWN, enumerated, times
 from knockwatch.clock import SECOND_US
+from knockwatch.detections.opened_port import OPENED
 
 SKEW_TOLD_US = SECOND_US + SECOND_US // 10
 """Logs without fractions of seconds differ by up to one from others: no fault of a clock."""
@@ -30,6 +31,8 @@ def tell_door(story: Story) -> Iterator[str]:
         yield f"{enumerated(failed)} sent something similar and did not get in."
     if story.opened:
         yield "A knock daemon on the host says that it opened the door."
+    opened = dict.fromkeys(finding.note for finding in story.findings if finding.label == OPENED)
+    yield from list(opened)[:NAMES_SHOWN]
 
 
 def _configured(story: Story) -> Iterator[str]:

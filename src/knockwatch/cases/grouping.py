@@ -16,6 +16,7 @@ from knockwatch.cases.hosts import Hosts, host_names, user_names
 from knockwatch.cases.legs import settled
 from knockwatch.cases.story import Actor, Story, by_time, kind_of, most_common, step_order
 from knockwatch.detections import Finding, Signal
+from knockwatch.detections.opened_port import OPENED
 from knockwatch.detections.port_scan import RULE as _SCAN
 
 PORT_SCAN = _SCAN.id
@@ -23,7 +24,7 @@ Grouping = Callable[[list[Finding], Hosts], tuple[list[Story], list[Finding]]]
 
 
 def stories(findings: Iterable[Finding], hosts: Hosts) -> Iterator[Story]:
-    """Put findings together into stories; each ends up in at least one, but for log-ins that entered no door."""
+    """Put findings together into stories; each ends up in at least one, but for log-ins and opened ports at no door."""
     rest = settled(by_time(findings), hosts)
     for grouping in GROUPINGS:
         told, rest = grouping(rest, hosts)
@@ -60,8 +61,12 @@ def clients(findings: list[Finding], hosts: Hosts) -> tuple[list[Story], list[Fi
 
 
 def changes(findings: list[Finding], hosts: Hosts) -> tuple[list[Story], list[Finding]]:
-    """Group changes of a firewall by host, service and by what kind of program made them."""
+    """Group changes of a firewall by host, service and by what kind of program made them.
+
+    Ports that were opened for everybody without a door's use say nothing and end here.
+    """
     mine, rest = _parted(findings, "change")
+    mine = [finding for finding in mine if finding.label != OPENED]
     groups: dict[tuple[str, ...], list[Finding]] = defaultdict(list)
     for finding in mine:
         place = hosts.place(finding.host, finding.destination)
