@@ -64,6 +64,8 @@ def test_a_port_that_somebody_reached_is_told_of(workspace: Workspace, kind: str
         change(protocol="udp"),
         change(kind="listener-closed"),
         change(kind="rule-added", source_ip=ADMIN),
+        change(kind="rule-added", rule_text="Direction=In Action=Block Protocol=6 LocalPorts=5002"),
+        change(kind="rule-added", rule_text="Direction=Out Action=Allow Protocol=6 LocalPorts=5002"),
     ],
 )
 def test_other_changes_are_not(workspace: Workspace, other: dict[str, Any]) -> None:

@@ -152,3 +152,23 @@ def test_whoever_fills_a_set_keeps_a_list(workspace: Workspace) -> None:
         for last in range(1, 30)
     ]
     assert opened(workspace, *rows) == []
+
+
+WINDOWS_RULE = "RuleName=x Direction=In Action=Allow Protocol=6 LocalPorts=3389 RemoteAddresses=198.51.100.1"
+"""As a source writes Windows' event 2004."""
+
+
+def test_a_rule_that_the_firewall_itself_tells_of_is_an_opening(workspace: Workspace) -> None:
+    row = change(WINDOWS_RULE, source_ip="198.51.100.1", protocol="tcp", port=3389)
+    put(workspace, "changes", [row])
+    (finding,) = found(workspace, DETECTION)
+
+    assert (finding.sources, finding.door, finding.conclusive) == (("198.51.100.1",), "tcp/3389", False)
+
+
+@pytest.mark.parametrize("word", ["Action=Block", "Direction=Out", "Active=No"])
+def test_a_rule_that_lets_nobody_in_is_none(workspace: Workspace, word: str) -> None:
+    row = change(f"{WINDOWS_RULE} {word}", source_ip="198.51.100.1", protocol="tcp", port=3389)
+    put(workspace, "changes", [row])
+
+    assert found(workspace, DETECTION) == []

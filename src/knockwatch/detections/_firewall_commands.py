@@ -16,6 +16,12 @@ _PROTOCOLS = frozenset({"tcp", "udp", "icmp", "icmpv6", "sctp"})
 _WINDOWS = re.compile(r"netsh|powershell|pwsh|NetFirewallRule", re.IGNORECASE)
 _INTERPRETER = re.compile(r"(?:python|perl)[\d.]*")
 
+SHUTS = (
+    r"(?i)\b(?:action[=:]\W?(?:block|drop|deny|reject)|target[=:]\W?(?:DROP|REJECT)|dir(?:ection)?[=:]\W?out"
+    r"|active[=:]\W?(?:false|no\b))|-j (?:DROP|REJECT)"
+)
+"""What the text of a rule says that lets nobody in: Windows' and osquery's words, and iptables' own."""
+
 
 @dataclass(frozen=True)
 class FirewallCommand:

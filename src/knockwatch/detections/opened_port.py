@@ -12,6 +12,7 @@ import polars as pl
 
 from knockwatch.config import Thresholds
 from knockwatch.detections import Finding, Pointer, Rule
+from knockwatch.detections._firewall_commands import SHUTS
 from knockwatch.detections._pairs import answered
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ class OpenedPort:
             changes.source_ip.isnull(),
         )
         actor: Any = rows.actor
+        text: Any = rows.rule_text
+        rows = rows.filter((rows.kind == _LISTENER) | text.isnull() | ~text.re_search(SHUTS))
         rows = rows.mutate(protocol=rows.protocol.fill_null("tcp"), actor=actor.substr(0, _NAMES))
         return rows.semi_join(reached, ["protocol", "port"]).select(
             "time_us", "file", "line", "host", "kind", "actor", "user", "destination_ip", "protocol", "port"

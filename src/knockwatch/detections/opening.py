@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ import polars as pl
 from knockwatch.config import Thresholds
 from knockwatch.detections import Finding, Pointer, Rule
 from knockwatch.detections._firewall_callers import BY_DAEMON, BY_SERVICE, FOR_ONE, ROLES, Role, role_of
-from knockwatch.detections._firewall_commands import FirewallCommand, firewall_commands
+from knockwatch.detections._firewall_commands import SHUTS, FirewallCommand, firewall_commands
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -95,11 +95,17 @@ class Opening:
     rule = RULE
 
     def candidates(self, tables: Mapping[str, ir.Table], thresholds: Thresholds) -> ir.Table:
-        """Select processes and rule changes whose command names a firewall's tool and an address or a port."""
+        """Select processes and rule changes that name a firewall's tool and an address or a port, and rules for one."""
         del thresholds
         processes, changes = tables["processes"], tables["changes"]
         started = processes.mutate(
-            table=ibis.literal("processes"), text=processes.command_line, parent=processes.parent_image
+            table=ibis.literal("processes"),
+            text=processes.command_line,
+            parent=processes.parent_image,
+            kind=ibis.null("string"),
+            source_ip=ibis.null("string"),
+            protocol=ibis.null("string"),
+            port=ibis.null("int32"),
         )
         changed = changes.filter(changes.kind.isin(["rule-added", "rule-removed"])).mutate(
             table=ibis.literal("changes"),
@@ -117,12 +123,15 @@ class Opening:
             "text",
             "parent",
             "parent_command_line",
+            "kind",
+            "source_ip",
+            "protocol",
+            "port",
         )
         rows = ibis.union(started.select(*columns), changed.select(*columns))
         text: Any = rows.text
-        return rows.filter(text.re_search(_NAMED), text.re_search(_SPECIFIC)).mutate(
-            text=text.substr(0, _LONGEST_COMMAND)
-        )
+        commanded = text.re_search(_NAMED) & text.re_search(_SPECIFIC)
+        return rows.filter(commanded | rows.source_ip.notnull()).mutate(text=text.substr(0, _LONGEST_COMMAND))
 
     def findings(self, candidates: pl.DataFrame, thresholds: Thresholds) -> Iterator[Finding]:
         """Make one finding of each opening, without those of programs whose task it is."""
@@ -140,8 +149,8 @@ def _gathered(rows: Iterable[Mapping[str, Any]]) -> Iterator[_Change]:
     """Gather the records, given by time, that tell of one opening."""
     open_: dict[tuple[object, ...], _Change] = {}
     for row in rows:
-        for command in firewall_commands(row["text"]):
-            if not command.opens or _OUTWARD.search(row["text"]):
+        for command in _commands(row):
+            if not command.opens or _OUTWARD.search(row["text"] or ""):
                 continue
             key = (row["host"], command.source, command.door)
             known = open_.get(key)
@@ -154,6 +163,16 @@ def _gathered(rows: Iterable[Mapping[str, Any]]) -> Iterator[_Change]:
                 open_[key] = known
             _add(known, row)
     yield from open_.values()
+
+
+def _commands(row: Mapping[str, Any]) -> list[FirewallCommand]:
+    """Read a record's command; a record of the firewall itself needs no words to say what it let in."""
+    told = firewall_commands(row["text"] or "")
+    lets_in = row["kind"] == "rule-added" and row["source_ip"] and not re.search(SHUTS, row["text"] or "")
+    if told or not lets_in:
+        return told
+    rule = FirewallCommand("a new rule", adds=True, opens=True, source=row["source_ip"])
+    return [replace(rule, protocol=row["protocol"], port=row["port"])]
 
 
 def _add(change: _Change, row: Mapping[str, Any]) -> None:
