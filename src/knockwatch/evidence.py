@@ -133,6 +133,9 @@ class Evidence:
         try:
             for piece in self.pieces(size):
                 self.bytes_read += len(piece)
+                if len(piece) >= size and not gathered.tell():
+                    yield piece
+                    continue
                 gathered.write(piece)
                 if gathered.tell() >= size:
                     yield gathered.getvalue()

@@ -83,3 +83,17 @@ def test_values_a_reader_cannot_hold_do_not_spoil_the_block() -> None:
     lines = pl.DataFrame({"line": [1, 2], "text": ['{"flow.from": "a\x01"}', '{"flow.from": "b"}']})
 
     assert nested(lines, Flows.keys)["flow.from"].to_list()[1] == "b"
+
+
+@pytest.mark.parametrize(
+    "spoiler", ["rubbish", "", '{"flow": {"from": "192.0.2.1"', "\ufeff", '{"a": 1}{"a": 2}']
+)
+def test_one_odd_line_does_not_spoil_its_block(spoiler: str, tmp_path: Path) -> None:
+    lines = [json.dumps({"flow": {"from": "192.0.2.1", "port": number}}) for number in range(2000)]
+    lines[700] = spoiler
+    found = read_text(Flows(), tmp_path, "\r\n".join(lines))
+
+    assert [row["line"] for row in found.rows("messages")] == [*range(1, 701), *range(702, 2001)]
+    assert all(row["message"] == str(row["line"] - 1) for row in found.rows("messages"))
+    assert found.misfits["text"].to_list() == ([spoiler] if spoiler.strip("\ufeff") else [])
+    assert found.records == 2000
