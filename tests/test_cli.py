@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -294,3 +295,15 @@ def test_completion_knows_every_command() -> None:
     assert {
         name for name in COMMAND_NAMES if cli.get_command(cli.make_context("knockwatch", ["scan"]), name)
     } == set(COMMAND_NAMES)
+
+
+def test_the_list_of_formats_says_what_each_fills_and_counts_them(tmp_path: Path) -> None:
+    text = " ".join(run("sources", "list", cwd=tmp_path).stdout.split())
+    formats = json.loads(run("sources", "list", "--format", "json", cwd=tmp_path).stdout)
+    verified = [entry for entry in formats if entry["status"] == "verified"]
+
+    assert "fills connections" in text
+    assert (
+        f"{len(formats)} formats: {len(verified)} verified, {len(formats) - len(verified)} documented" in text
+    )
+    assert len(verified) >= 35

@@ -38,6 +38,16 @@ def write_entry(title: str, fields: Sequence[tuple[str, Sequence[str]]]) -> None
                 block(console, Text(f"{'' if number else name:<{width}}", "bold"), Text(value))
 
 
+def write_line(text: str) -> None:
+    """Write a line that sums a list up."""
+    from rich.text import Text
+
+    from knockwatch.reports.layout import console_for, put
+
+    with output():
+        put(console_for(sys.stdout), Text(text))
+
+
 def write_json(value: Any) -> None:
     """Write a list for programs."""
     from knockwatch.reports.escape import json_text

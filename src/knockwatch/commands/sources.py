@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import click
 
-from knockwatch.commands.listing import write_json, write_list
+from knockwatch.commands.listing import write_json, write_line, write_list
 from knockwatch.commands.options import examples, listing_option
 
 
@@ -31,5 +31,10 @@ def list_sources(form: str) -> None:
     if form == "json":
         write_json([{"in": within, **asdict(entry)} for within, entry in entries])
         return
-    rows = [(entry.name, within, entry.status, entry.title) for within, entry in entries]
-    write_list(("format", "in", "status", "what it is"), rows)
+    rows = [
+        (entry.name, within, entry.status, f"{entry.title}; fills {', '.join(entry.fills)}")
+        for within, entry in entries
+    ]
+    write_list(("format", "in", "status", "what it is, and the tables it fills"), rows)
+    verified = sum(entry.status == "verified" for _, entry in entries)
+    write_line(f"{len(entries)} formats: {verified} verified, {len(entries) - verified} documented")
