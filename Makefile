@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # The whole lab run where there is one, else the part of it that is shipped.
 CORPUS ?= $(if $(KNOCKWATCH_CORPUS),$(KNOCKWATCH_CORPUS)/lab-a,tests/data/lab)
 
-.PHONY: demo test check lint types bench completion-shells clean
+.PHONY: fuzz demo test check lint types bench completion-shells clean
 
 demo: $(STAMP)  ## set up, then scan the shipped lab evidence
 	$(BIN)/knockwatch scan tests/data/lab/evidence
@@ -26,6 +26,10 @@ types: $(STAMP)
 bench: $(STAMP)  ## speed on netfilter text and quality on the labelled corpus
 	$(BIN)/python bench/netfilter.py
 	$(BIN)/python bench/quality.py $(CORPUS)
+
+FUZZ_SECONDS ?= 5
+fuzz: $(STAMP)  ## every parser on damaged samples, FUZZ_SECONDS each; what fails is kept in tests/data/fuzz
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
 # The versions that were tested stand in constraints.txt; pyproject.toml says what is needed.
 $(STAMP): pyproject.toml constraints.txt

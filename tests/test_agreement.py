@@ -149,7 +149,7 @@ def openings(corpus: Path, pattern: str, *detections: Any) -> list[Finding]:
 
 def for_whom(findings: list[Finding], *, conclusive: bool) -> list[tuple[str, float]]:
     return [
-        (source, finding.start_us / SECOND)
+        (source, finding.end_us / SECOND)
         for finding in findings
         if finding.conclusive or not conclusive
         for source in finding.sources

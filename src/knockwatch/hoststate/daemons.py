@@ -24,7 +24,7 @@ MOST_STEPS = 32
 SECTION = re.compile(r"^\[([^\]]+)\]$")
 _SETTING = re.compile(r"^([A-Za-z_0-9]+)(?:\s*=\s*(.*))?$")
 _STEP = re.compile(r"(\d{1,5})(?::(tcp|udp))?", re.IGNORECASE)
-_VALUE = re.compile(r"^(%?[A-Z][A-Z_0-9]+|%[a-z_]+):?\s+(.*?)\s*;?\s*$")
+_VALUE = re.compile(r"^(%?[A-Z][A-Z_0-9]+|%[a-z_]+):?\s+(\S.*)$")
 KNOCKD_SIGN = re.compile(
     r"^\[[^\]\n]+\]\s*$[^\[]*^\s*(?:one_time_)?sequences?\s*=", re.MULTILINE | re.IGNORECASE
 )
@@ -117,7 +117,7 @@ def read_access(lines: Sequence[Numbered]) -> State:
         if setting[1].upper() == "SOURCE":
             stanzas.append({})
         if stanzas:
-            stanzas[-1][setting[1].upper()] = (number, setting[2])
+            stanzas[-1][setting[1].upper()] = (number, _unended(setting[2]))
     for stanza in stanzas:
         state.told(_spa_doors(stanza), FWKNOPD)
     return state
@@ -148,6 +148,11 @@ def _spa_doors(stanza: dict[str, tuple[int, str]]) -> Iterator[ConfiguredDoor]:
         )
 
 
+def _unended(value: str) -> str:
+    """Leave off the semicolon that ends a value."""
+    return value.removesuffix(";").rstrip()
+
+
 def read_fwknopd(lines: Sequence[Numbered]) -> State:
     """Read fwknopd.conf (fwknopd(8)): where it waits for its packets."""
     state = State()
@@ -161,7 +166,7 @@ def read_fwknopd(lines: Sequence[Numbered]) -> State:
             state.misfits.append((number, text))
             continue
         state.known.add(number)
-        told[setting[1].upper()] = (number, line, setting[2])
+        told[setting[1].upper()] = (number, line, _unended(setting[2]))
     ports = [
         (f"{protocol}/{int(port)}", told["PCAP_FILTER"][:2])
         for protocol, port in _FILTER_PORT.findall(told.get("PCAP_FILTER", (0, "", ""))[2])

@@ -1,0 +1,98 @@
+"""`python -m tests.fuzz`: every source reads damaged copies of its samples, for a bounded time each.
+
+What a parser must never do is raise, hang, or lose lines without a count. An input that makes one do so is kept in
+`tests/data/fuzz/FORMAT/`, where `tests/fuzz/test_kept.py` reads it ever after.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+import click
+
+from knockwatch.sources import Source, sources
+from knockwatch.sources.bodies import bodies
+from tests.fuzz.damage import damaged
+from tests.sources.reading import SAMPLES, head_of, read
+
+KEPT = SAMPLES.parent / "fuzz"
+SLOW_S = 20.0
+"""Longest that a damaged sample may take: samples are small, so more is a hang."""
+SPARE_BYTES = 65536
+"""Of a sample, at most this much is damaged at a time: many small inputs find more than few large ones."""
+
+
+def readers(only: str | None) -> list[tuple[str, Source, list[bytes]]]:
+    """Give every format with the source that reads it and its samples; a body is read in its envelope."""
+    found = [(source.format.name, source) for source in sources()]
+    for body in bodies():
+        head = head_of(samples(body.format.name)[0])
+        source = max(sources(), key=lambda one: one.confidence(head))
+        found.append((body.format.name, source))
+    return [
+        (name, source, [path.read_bytes()[:SPARE_BYTES] for path in samples(name)])
+        for name, source in found
+        if only in {None, name}
+    ]
+
+
+def samples(name: str) -> list[Path]:
+    """List the samples of a format."""
+    return sorted(path for path in (SAMPLES / name).iterdir() if path.is_file())
+
+
+def fault_of(source: Source, path: Path) -> str | None:
+    """Read a file and say what went wrong, if anything did."""
+    began = time.monotonic()
+    try:
+        head = head_of(path)
+        for other in sources():
+            other.confidence(head)
+        read(source, path)
+    except Exception:  # noqa: BLE001 - whatever a parser raises is a finding
+        return traceback.format_exc()
+    took = time.monotonic() - began
+    return f"took {took:.0f} s" if took > SLOW_S else None
+
+
+def keep(name: str, data: bytes) -> Path:
+    """Keep an input that a parser failed on."""
+    target = KEPT / name / hashlib.sha256(data).hexdigest()[:12]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(data)
+    return target
+
+
+@click.command()
+@click.option("--seconds", default=5.0, show_default=True, help="How long each format is fuzzed.")
+@click.option("--seed", type=int, help="Seed of chance; printed, so that a run can be repeated.")
+@click.option("--only", help="One format's name.")
+def main(seconds: float, seed: int | None, only: str | None) -> None:
+    """Fuzz every parser; exit 1 where one failed."""
+    seed = random.SystemRandom().randrange(2**32) if seed is None else seed
+    click.echo(f"seed {seed}, {seconds:g} s a format")
+    failed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "evidence"
+        for name, source, whole in readers(only):
+            chance, tried, until = random.Random(f"{seed} {name}"), 0, time.monotonic() + seconds
+            while time.monotonic() < until:
+                data = damaged(chance.choice(whole), chance, whole)
+                path.write_bytes(data)
+                tried += 1
+                if (fault := fault_of(source, path)) is not None:
+                    failed += 1
+                    click.echo(f"{name}: {fault}\n  kept as {keep(name, data)}", err=True)
+                    break
+            click.echo(f"{name}: {tried} inputs")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
