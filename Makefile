@@ -23,8 +23,10 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 
-bench: $(STAMP)  ## speed on netfilter text and quality on the labelled corpus
+bench: $(STAMP)  ## speed on netfilter text, packets and JSON flows, and quality on the labelled corpus
 	$(BIN)/python bench/netfilter.py
+	$(BIN)/python bench/packets.py
+	$(BIN)/python bench/json_flows.py
 	$(BIN)/python bench/quality.py $(CORPUS)
 
 FUZZ_SECONDS ?= 5

@@ -113,10 +113,19 @@ def test_a_port_that_refuses_and_then_opens_has_two_rows(tmp_path: Path) -> None
     assert stories == [("refused", 1, 1), ("accepted", 2, 1)]
 
 
-def test_an_open_port_answers_whatever_comes_then(tmp_path: Path) -> None:
-    """A SYN scan resets what it has found; the port is open all the same."""
+def test_a_half_open_connection_was_answered(tmp_path: Path) -> None:
+    """The client's ACK may have been lost, or never been meant to come."""
     assert _stories(tmp_path, tcp(SYN), tcp(SYN | ACK, back=True)) == [("accepted", 1, 1)]
-    assert _stories(tmp_path, tcp(SYN), tcp(SYN | ACK, back=True), tcp(RST)) == [("accepted", 2, 1)]
+    repeated = [tcp(SYN | ACK, back=True)] * 3
+    assert _stories(tmp_path, tcp(SYN), *repeated) == [("accepted", 1, 3)]
+
+
+@pytest.mark.parametrize(("back", "packets"), [(False, (2, 1)), (True, (1, 2))])
+def test_an_answer_that_is_reset_was_an_answer(tmp_path: Path, back: bool, packets: tuple[int, int]) -> None:
+    """A SYN scan resets what it has found; a service may hang up at once. The port is open all the same."""
+    story = _stories(tmp_path, tcp(SYN), tcp(SYN | ACK, back=True), tcp(RST, back=back))
+
+    assert story == [("accepted", *packets)]
 
 
 def test_both_sides_may_begin_at_once(tmp_path: Path) -> None:
@@ -151,14 +160,34 @@ def test_one_side_alone_is_not_judged(tmp_path: Path) -> None:
     assert _stories(tmp_path, tcp(SYN), tcp(ACK), tcp(ACK | PSH, payload=b"x")) == [("unknown", 3, 0)]
 
 
-@pytest.mark.parametrize("code", [0, 1, 3, 9, 10, 13])
+_UNREACHABLE = {"net": 0, "host": 1, "protocol": 2, "port": 3}
+_PROHIBITED = {"net prohibited": 9, "host prohibited": 10, "admin prohibited": 13}
+
+
+@pytest.mark.parametrize("what", [*_UNREACHABLE, *_PROHIBITED])
 @pytest.mark.parametrize("sender", [SERVER, ROUTER])
-@pytest.mark.parametrize("packet", [tcp(SYN), udp(), icmp(8)])
-def test_unreachable_refuses(tmp_path: Path, code: int, sender: str, packet: bytes) -> None:
+@pytest.mark.parametrize("packet", [tcp(SYN), udp(), icmp(8)], ids=["tcp", "udp", "echo"])
+def test_unreachable_refuses_and_prohibited_denies(
+    tmp_path: Path, what: str, sender: str, packet: bytes
+) -> None:
     """Trap 8: the packet within an ICMP error is the one it is about. RFC 1812 asks for 8 bytes of it at least."""
+    code = {**_UNREACHABLE, **_PROHIBITED}[what]
     about = icmp(3, code, bytes(4) + packet[:28], sender=sender, to=CLIENT)
 
-    assert _stories(tmp_path, packet, about) == [("refused", 1, 0)]
+    assert _stories(tmp_path, packet, about) == [("denied" if what in _PROHIBITED else "refused", 1, 0)]
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"), [(0, "refused"), (1, "denied"), (3, "refused"), (4, "refused"), (5, "denied")]
+)
+def test_icmp6_says_who_refuses_too(tmp_path: Path, code: int, outcome: str) -> None:
+    """RFC 4443 section 3.1: 0 no route, 1 prohibited, 3 address, 4 port, 5 by policy."""
+    near, far = "2001:db8::9", "2001:db8::1"
+    packet = ip(near, far, 17, struct.pack(">HHHH", 4711, 7000, 9, 0) + b"x")
+
+    assert _stories(tmp_path, packet, icmp(1, code, bytes(4) + packet, sender=far, to=near)) == [
+        (outcome, 1, 0)
+    ]
 
 
 def test_a_packet_too_large_is_no_refusal(tmp_path: Path) -> None:
@@ -174,8 +203,19 @@ def test_an_error_about_a_packet_nobody_saw_is_nothing(tmp_path: Path) -> None:
     assert _stories(tmp_path, error, error, udp()) == [("unanswered", 1, 0)]
 
 
+def test_an_echo_with_its_reply_is_accepted_and_one_without_is_not(tmp_path: Path) -> None:
+    reply = icmp(0, sender=SERVER, to=CLIENT)
+
+    assert _stories(tmp_path, icmp(8), reply) == [("accepted", 1, 1)]
+    assert _stories(tmp_path, icmp(8)) == [("unanswered", 1, 0)]
+    assert _stories(tmp_path, icmp(8), icmp(8)) == [("unanswered", 2, 0)]
+
+
 def test_udp_is_accepted_when_it_is_answered(tmp_path: Path) -> None:
     assert _stories(tmp_path, udp(), udp(b"answer", back=True), udp()) == [("accepted", 2, 1)]
+
+
+def test_udp_without_an_answer_is_unanswered(tmp_path: Path) -> None:
     assert _stories(tmp_path, udp(), udp(), udp()) == [("unanswered", 3, 0)]
     assert len(_stories(tmp_path, (10.0, udp()), (71.0, udp()))) == 2
 
@@ -287,7 +327,7 @@ def test_a_silent_connection_is_given_up_but_a_session_is_held(
         if row["protocol"] == "tcp"
     ]
 
-    assert tcps == [(7000, "unanswered", 1), (22, "accepted", 3)]
+    assert tcps == [(22, "accepted", 3), (7000, "unanswered", 1)]
 
 
 _ZEEK = "zeek-traces/testing/btest/Traces"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gzip
 import struct
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -203,6 +206,175 @@ def test_links_make_no_difference(tmp_path: Path, kind: str) -> None:
     frames = [(time, wrap(frame)) for time, frame in frames_of(SAMPLE)]
 
     assert _same(read_text(SOURCE, tmp_path, pcap(frames, link)), read(SOURCE, SAMPLE))
+
+
+def _outer(protocol: int, body: bytes) -> bytes:
+    """Write an Ethernet frame with an IPv4 packet of two tunnel ends."""
+    ends = bytes([192, 0, 2, 1, 192, 0, 2, 2])
+    return (
+        bytes(12)
+        + b"\x08\x00"
+        + struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(body), 9, 0, 64, protocol, 0)
+        + ends
+        + body
+    )
+
+
+def _datagram(port: int, body: bytes) -> bytes:
+    return _outer(17, struct.pack(">HHHH", 49152, port, 8 + len(body), 0) + body)
+
+
+_VXLAN = b"\x08\0\0\0\0\0\x2a\0"
+_TUNNELS: dict[str, Callable[[bytes], bytes]] = {
+    "gre": lambda f: _outer(47, b"\0\0\x08\0" + f[14:]),
+    "gre with checksum, key and sequence": lambda f: _outer(47, b"\xb0\0\x08\0" + bytes(12) + f[14:]),
+    "gre with ethernet": lambda f: _outer(47, b"\x20\0\x65\x58\0\0\x2a\0" + f),
+    "gre with a tag": lambda f: _outer(47, b"\0\0\x65\x58" + f[:12] + _TAG + f[12:]),
+    "erspan 1": lambda f: _outer(47, b"\0\0\x88\xbe" + f),
+    "erspan 2": lambda f: _outer(47, b"\x10\0\x88\xbe\0\0\0\1" + b"\x10\x01" + bytes(6) + f),
+    "erspan 3": lambda f: _outer(47, b"\x10\0\x22\xeb\0\0\0\1" + b"\x20\x01" + bytes(10) + f),
+    "erspan 3 with a platform's header": lambda f: _outer(
+        47, b"\x10\0\x22\xeb\0\0\0\1" + b"\x20\x01" + bytes(9) + b"\1" + bytes(8) + f
+    ),
+    "vxlan": lambda f: _datagram(4789, _VXLAN + f),
+    "vxlan as linux began it": lambda f: _datagram(8472, _VXLAN + f),
+    "vxlan with a tag": lambda f: _datagram(4789, _VXLAN + f[:12] + _TAG + f[12:]),
+    "ip in ip": lambda f: _outer(4, f[14:]),
+}
+
+
+@pytest.mark.parametrize("kind", _TUNNELS)
+def test_tunnels_of_one_level_make_no_difference(tmp_path: Path, kind: str) -> None:
+    frames = [(time, _TUNNELS[kind](frame)) for time, frame in frames_of(SAMPLE)]
+
+    assert _same(read_text(SOURCE, tmp_path, pcap(frames)), read(SOURCE, SAMPLE))
+
+
+def test_ipv6_may_be_carried_by_ipv4(tmp_path: Path) -> None:
+    path = SAMPLES / "pcap" / "l3.pcap"
+    frames = [(time, _outer(41, frame[14:])) for time, frame in frames_of(path)]
+
+    assert _same(read_text(SOURCE, tmp_path, pcap(frames)), read(SOURCE, path))
+
+
+def test_a_tunnel_in_a_tunnel_is_no_connection(tmp_path: Path) -> None:
+    inner = [_TUNNELS["gre"](frame) for _, frame in frames_of(SAMPLE)]
+    found = read_text(SOURCE, tmp_path, pcap([(0, _TUNNELS["vxlan"](frame)) for frame in inner]))
+
+    assert (found.rows("connections"), found.misfits.height) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    "body", [b"x", b"A" * 160, _VXLAN, _VXLAN + bytes(60), b"\x08\0\0\0\0\0\0\1" + bytes(40)]
+)
+def test_a_datagram_to_the_port_of_a_tunnel_may_be_a_knock(tmp_path: Path, body: bytes) -> None:
+    (row,) = read_text(SOURCE, tmp_path, pcap([(0, _datagram(4789, body))])).rows("connections")
+
+    assert (row["destination_port"], row["outcome"], row["payload_length"]) == (4789, "unanswered", len(body))
+
+
+_SNAP = b"\xaa\xaa\x03\0\0\0"
+_RADIOTAP = struct.pack("<BBHIBB", 0, 0, 10, 6, 0x10, 2)
+_WIRELESS: dict[str, tuple[int, Callable[[bytes], bytes]]] = {
+    "data": (105, lambda f: b"\x08\x01" + bytes(22) + _SNAP + f[12:]),
+    "data of some quality": (105, lambda f: b"\x88\x01" + bytes(24) + _SNAP + f[12:]),
+    "data between two access points": (105, lambda f: b"\x08\x03" + bytes(28) + _SNAP + f[12:]),
+    "data with high throughput": (105, lambda f: b"\x88\x81" + bytes(28) + _SNAP + f[12:]),
+    "radiotap": (127, lambda f: _RADIOTAP + b"\x88\x02" + bytes(24) + _SNAP + f[12:]),
+}
+
+
+@pytest.mark.parametrize("kind", _WIRELESS)
+def test_wireless_links_make_no_difference(tmp_path: Path, kind: str) -> None:
+    link, wrap = _WIRELESS[kind]
+    frames = [(time, wrap(frame)) for time, frame in frames_of(SAMPLE)]
+
+    assert _same(read_text(SOURCE, tmp_path, pcap(frames, link)), read(SOURCE, SAMPLE))
+
+
+def test_wireless_data_that_are_encrypted_are_counted(tmp_path: Path) -> None:
+    beacon, nothing, secret = b"\x80\0" + bytes(60), b"\x48\x01" + bytes(22), b"\x88\x41" + bytes(80)
+    found = read_text(SOURCE, tmp_path, pcap([(0, beacon), (0, nothing), (0, secret)], 105))
+
+    assert (found.records, found.misfits["line"].to_list()) == (3, [3])
+    assert "encrypted" in found.misfits["text"][0]
+
+
+def test_an_interface_may_have_its_own_beginning_of_time(tmp_path: Path) -> None:
+    offset = struct.pack("<HHq", 14, 8, 1_795_000_000)
+    blocks = [enhanced(time // 1000 - 1_795_000_000_000_000, frame) for time, frame in frames_of(SAMPLE)]
+    text = section() + interface(options=offset) + b"".join(blocks)
+
+    assert _same(read_text(SOURCE, tmp_path, text), read(SOURCE, SAMPLE))
+
+
+@pytest.mark.parametrize(
+    ("exponent", "units"), [(0, 1), (3, 10**3), (12, 10**12), (0x80 | 50, 2**50), (0x80 | 33, 2**33)]
+)
+def test_an_interface_may_count_coarsely_or_finely(tmp_path: Path, exponent: int, units: int) -> None:
+    seconds, frame = 12, frames_of(SAMPLE)[0][1]
+    text = section() + interface(options=struct.pack("<HHBxxx", 9, 1, exponent))
+    text += enhanced(seconds * units + (units // 4), frame)
+
+    (row,) = read_text(SOURCE, tmp_path, text).rows("connections")
+    assert row["time_us"] == 12_250_000 - (units == 1) * 250_000 if units < 4 else 12_250_000
+
+
+@pytest.mark.parametrize("exponent", [0x7F, 0xFF, 0x80 | 64, 19])
+def test_a_time_out_of_all_bounds_is_none(tmp_path: Path, exponent: int) -> None:
+    text = section() + interface(options=struct.pack("<HHBxxx", 9, 1, exponent))
+    text += enhanced((1 << 64) - 1, frames_of(SAMPLE)[0][1])
+
+    (row,) = read_text(SOURCE, tmp_path, text).rows("connections")
+    assert row["time_us"] is None or row["time_us"] < 20_000_000
+
+
+def test_an_old_packet_block_is_read(tmp_path: Path) -> None:
+    text = section() + interface()
+    for time, frame in frames_of(SAMPLE):
+        ticks, size = time // 1000, len(frame)
+        head = struct.pack("<HHIIII", 0, 0, ticks >> 32, ticks & 0xFFFFFFFF, size, size)
+        text += block(2, head + frame)
+
+    assert _same(read_text(SOURCE, tmp_path, text), read(SOURCE, SAMPLE))
+
+
+def test_a_frame_of_an_interface_nobody_described_is_counted(tmp_path: Path) -> None:
+    frame = frames_of(SAMPLE)[0][1]
+    found = read_text(
+        SOURCE, tmp_path, section() + interface() + enhanced(0, frame, index=3) + enhanced(0, frame)
+    )
+
+    assert (found.records, found.misfits["line"].to_list(), len(found.rows("connections"))) == (2, [1], 1)
+
+
+def test_a_section_in_the_other_byte_order_may_have_any_length(tmp_path: Path) -> None:
+    """Its length, 256, read the wrong way round is 65536: that many bytes must not be taken for one block."""
+    frames = [(time // 1000, frame) for time, frame in frames_of(SAMPLE)] * 40
+    little = b"".join(enhanced(ticks, frame) for ticks, frame in frames)
+    big = b"".join(enhanced(ticks, frame, ">") for ticks, frame in frames)
+    long = block(0x0A0D0D0A, struct.pack(">IHHq", 0x1A2B3C4D, 1, 0, -1) + bytes(228), ">")
+    found = read_text(SOURCE, tmp_path, section() + interface() + little + long + interface(order=">") + big)
+
+    assert (found.records, found.misfits.height, found.problems) == (2 * len(frames), 0, [])
+
+
+@pytest.mark.parametrize("link", [NULL, LOOP])
+@pytest.mark.parametrize("family", [b"\x1e\0\0\0", b"\0\0\0\x0a", b"\x18\0\0\0"])
+def test_loopback_names_ipv6_in_many_ways(tmp_path: Path, link: int, family: bytes) -> None:
+    path = SAMPLES / "pcap" / "l3.pcap"
+    frames = [(time, family + frame[14:]) for time, frame in frames_of(path)]
+
+    assert _same(read_text(SOURCE, tmp_path, pcap(frames, link)), read(SOURCE, path))
+
+
+def test_a_capture_may_come_from_standard_input(tmp_path: Path) -> None:
+    """As in `tcpdump -w - | knockwatch scan -`."""
+    command = [sys.executable, "-m", "knockwatch", "tables", "--quiet", "-", "--to", str(tmp_path)]
+    subprocess.run(command, input=SAMPLE.read_bytes(), check=True)
+
+    written = pl.read_parquet(tmp_path / "connections.parquet").sort("line")
+    assert written["outcome"].to_list() == ["unanswered", "unanswered", "unanswered", "accepted"]
 
 
 def test_a_link_type_that_is_not_read_is_said(tmp_path: Path) -> None:

@@ -6,20 +6,20 @@ Nothing here looks into a frame. A file is read in pieces, so memory does not gr
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-Integers = npt.NDArray[np.int64]
+from knockwatch.sources._record_chains import Integers, Rule, follow
 
 LARGEST_FRAME = 262_144
 """Bytes: the largest snapshot that libpcap takes (MAXIMUM_SNAPLEN); a record that says more is damaged."""
-_LARGEST_BLOCK = LARGEST_FRAME + (1 << 16)
-"""Bytes of a pcapng block that is read: a frame with its options; others (keys, names, custom) are passed over."""
-MARGIN = 256
-"""Zero bytes behind a piece, so that fields of a frame that is cut can be looked at before they are judged."""
+MARGIN = 65_536 + 256
+"""Zero bytes behind a piece: what is cut can be looked at before it is judged, and payloads be laid side by side."""
 NO_TIME = -1
 
 _PCAP = {
@@ -32,10 +32,13 @@ _PCAP = {
 }
 """Magic bytes to byte order, units in a second and length of a record's header (the last two: Kuznetzov's libpcap)."""
 _PCAP_HEADER = 24
-_SECTION, _INTERFACE, _PACKET, _SIMPLE, _ENHANCED = 0x0A0D0D0A, 1, 2, 3, 6
-_SECTION_MAGIC = b"\x0a\x0d\x0d\x0a"
-_ORDERS = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
-_IF_TSRESOL, _IF_TSOFFSET = 9, 14
+_BUFFERS = 2
+"""Pieces looked at while another one is read."""
+_SPAN = 1 << 17
+"""Seconds within which the times of most records near each other lie."""
+SECTION_MAGIC = b"\x0a\x0d\x0d\x0a"
+ORDERS = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
+"""A pcapng section's magic bytes to its byte order."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +68,56 @@ class Frames:
     number: Integers
 
 
+class Format(Protocol):
+    """A kind of capture file.
+
+    Attributes
+    ----------
+    end
+        Up to where the frames go that `cut` found last; past the piece where what comes next is passed over.
+    problem
+        A sentence on why nothing more can be read; None if something can.
+    """
+
+    end: int
+    problem: str | None
+
+    def cut(self, data: npt.NDArray[np.uint8], size: int, before: int) -> Frames:
+        """Find the frames in the first `size` bytes of a piece; `before` came in earlier ones."""
+
+
 def is_capture(head: bytes) -> bool:
     """Tell a capture by its first bytes."""
     if head[:4] in _PCAP:
         return len(head) >= _PCAP_HEADER
-    return head[:4] == _SECTION_MAGIC and head[8:12] in _ORDERS
+    return head[:4] == SECTION_MAGIC and head[8:12] in ORDERS
+
+
+class _Buffers:
+    """Memory for pieces, used again once nobody looks at it: to get it anew costs as much as to fill it."""
+
+    def __init__(self) -> None:
+        self._held: list[npt.NDArray[np.uint8]] = []
+
+    def joined(self, *parts: bytes | memoryview) -> npt.NDArray[np.uint8]:
+        """Join bytes, with `MARGIN` zeros behind them."""
+        size = sum(len(part) for part in parts)
+        whole = self._free(size + MARGIN)
+        begin = 0
+        for part in parts:
+            whole[begin : begin + len(part)] = np.frombuffer(part, dtype=np.uint8)
+            begin += len(part)
+        whole[size : size + MARGIN] = 0
+        return whole[: size + MARGIN]
+
+    def _free(self, size: int) -> npt.NDArray[np.uint8]:
+        """Find memory that is large enough, and that nobody else refers to."""
+        for place in range(len(self._held)):
+            # One reference is the list's, one is the call's.
+            if len(self._held[place]) >= size and sys.getrefcount(self._held[place]) == 2:
+                return self._held[place]
+        self._held = [*self._held[-_BUFFERS:], np.empty(size + size // 8, dtype=np.uint8)]
+        return self._held[-1]
 
 
 @dataclass
@@ -88,7 +136,8 @@ class CaptureReader:
     problem: str | None = None
     _rest: bytes = b""
     _skip: int = 0
-    _format: _Pcap | _Pcapng | None = field(default=None, repr=False)
+    _format: Format | None = field(default=None, repr=False)
+    _buffers: _Buffers = field(default_factory=_Buffers, repr=False)
 
     def read(self, chunks: Iterator[bytes]) -> Iterator[Frames]:
         """Read frames piece by piece."""
@@ -96,38 +145,40 @@ class CaptureReader:
             if self._skip >= len(chunk):
                 self._skip -= len(chunk)
                 continue
-            data = self._rest + chunk[self._skip :] if self._rest or self._skip else chunk
+            size = len(self._rest) + len(chunk) - self._skip
+            data = self._buffers.joined(self._rest, memoryview(chunk)[self._skip :])
             self._skip = 0
-            if self._format is None and len(data) >= _PCAP_HEADER:
-                self._format = _format_of(data)
-            if self._format is None:
-                if len(data) >= _PCAP_HEADER:
+            if self._format is None and size >= _PCAP_HEADER:
+                self._format = _format_of(data[:_PCAP_HEADER].tobytes())
+                if self._format is None:
                     break
-                self._rest = data
+            if self._format is None:
+                self._rest = data[:size].tobytes()
                 continue
-            found = self._format.cut(data, self.frames)
+            found = self._format.cut(data, size, self.frames)
             self.frames += len(found.start)
             yield found
             self.problem = self._format.problem
             if self.problem:
                 return
-            self._rest = data[self._format.end :]
-            if self._format.end > len(data):
-                self._skip = self._format.end - len(data)
+            self._rest = data[self._format.end : size].tobytes()
+            self._skip = max(self._format.end - size, 0)
         if self._format is None:
             self.problem = "this is no capture: it does not begin as pcap or pcapng do"
         elif self._rest or self._skip:
             self.problem = f"the capture breaks off within the record after frame {self.frames}"
 
 
-def _format_of(data: bytes) -> _Pcap | _Pcapng | None:
+def _format_of(head: bytes) -> Format | None:
     """Tell the format of a file that begins so."""
-    if data[:4] in _PCAP and len(data) >= _PCAP_HEADER:
-        order, units, header = _PCAP[data[:4]]
-        (network,) = struct.unpack_from(order + "I", data, 20)
+    if head[:4] in _PCAP:
+        order, units, header = _PCAP[head[:4]]
+        (network,) = struct.unpack_from(order + "I", head, 20)
         # Above the link type stand the length of a frame check sequence and whether there is one.
         return _Pcap(order, units, header, network & 0xFFFF)
-    return _Pcapng() if data[:4] == _SECTION_MAGIC and data[8:12] in _ORDERS else None
+    from knockwatch.sources._pcapng import Pcapng
+
+    return Pcapng() if head[:4] == SECTION_MAGIC and head[8:12] in ORDERS else None
 
 
 @dataclass
@@ -142,34 +193,24 @@ class _Pcap:
     problem: str | None = None
     _begun: bool = False
 
-    def cut(self, data: bytes, before: int) -> Frames:
-        """Find the frames in a piece; `end` says up to where they go."""
-        position = 0 if self._begun else _PCAP_HEADER
+    def cut(self, data: npt.NDArray[np.uint8], size: int, before: int) -> Frames:
+        """Find the frames in a piece."""
+        begin = 0 if self._begun else _PCAP_HEADER
         self._begun = True
-        header, last, found = self.header, len(data) - self.header, list[int]()
-        captured_at = struct.Struct(self.order + "I").unpack_from
-        while position <= last:
-            (captured,) = captured_at(data, position + 8)
-            if captured > LARGEST_FRAME:
-                self.problem = (
-                    f"frame {before + len(found) + 1} says it has {captured} bytes: the capture is damaged there, "
-                    "and what follows was not read"
-                )
-                break
-            found.append(position)
-            position += header + captured
-        if found and position > len(data):
-            position = found.pop()
-        self.end = position
-        bytes_ = _padded(data)
-        at = np.array(found, dtype=np.int64)
-        # The four fields of every header, gathered at once.
-        fields = bytes_[at[:, None] + np.arange(16)].view(self.order + "u4").astype(np.int64)
-        seconds, fraction, captured_bytes, length = fields.T
+        (now,) = struct.unpack_from(self.order + "I", data.data, begin)
+        chain = follow(data, size, begin, Rule(self.order, 8, self.header, 0, LARGEST_FRAME, 1, now, _SPAN))
+        self.end, at = chain.end, chain.at
+        if chain.damaged:
+            (captured,) = struct.unpack_from(self.order + "I", data.data, chain.end + 8)
+            self.problem = (
+                f"frame {before + len(at) + 1} says it has {captured} bytes: the capture is damaged there, "
+                "and what follows was not read"
+            )
+        seconds, fraction, captured, length = words_at(data, at, self.order, 4)
         return Frames(
-            bytes_,
-            at + header,
-            captured_bytes,
+            data,
+            at + self.header,
+            captured,
             length,
             seconds * 1_000_000 + fraction // (self.units // 1_000_000),
             np.full(len(at), self.link, dtype=np.int64),
@@ -177,105 +218,8 @@ class _Pcap:
         )
 
 
-@dataclass
-class _Interface:
-    """What a pcapng interface description says: link type, snapshot length, units in a second, offset in seconds."""
-
-    link: int
-    snapshot: int
-    units: int = 1_000_000
-    offset: int = 0
-
-    def microseconds(self, ticks: int) -> int:
-        """Turn a time stamp into microseconds."""
-        return self.offset * 1_000_000 + ticks * 1_000_000 // self.units
-
-
-@dataclass
-class _Pcapng:
-    """The pcapng format (draft-ietf-opsawg-pcapng): blocks, in sections that each have their own byte order."""
-
-    order: str = "<"
-    end: int = 0
-    problem: str | None = None
-    interfaces: list[_Interface] = field(default_factory=list)
-    _found: list[tuple[int, int, int, int, int]] = field(default_factory=list)
-
-    def cut(self, data: bytes, before: int) -> Frames:
-        """Find the frames in a piece; `end` says up to where they go."""
-        position, frames = 0, self._found
-        frames.clear()
-        while position + 12 <= len(data):
-            if data[position : position + 4] == _SECTION_MAGIC:
-                self.order = _ORDERS.get(data[position + 8 : position + 12], "?")
-                self.interfaces = []
-            if self.order == "?":
-                size = 0
-            else:
-                kind, size = struct.unpack_from(self.order + "II", data, position)
-            if size < 12 or size % 4:
-                self.problem = (
-                    f"a block after frame {before + len(frames)} is damaged, and what follows was not read"
-                )
-                break
-            if position + size > len(data) and size <= _LARGEST_BLOCK:
-                break
-            if position + size <= len(data):
-                self._block(kind, data, position + 8, position + size - 4)
-            position += size
-        self.end = position
-        table = np.array(frames, dtype=np.int64).reshape(len(frames), 5)
-        start, captured, length, time_us, link = table.T
-        number = np.arange(before + 1, before + len(frames) + 1, dtype=np.int64)
-        return Frames(_padded(data), start, captured, length, time_us, link, number)
-
-    def _block(self, kind: int, data: bytes, begin: int, end: int) -> None:
-        """Read a block's body, from `begin` to `end`; one too short for its fields is passed over."""
-        if kind == _ENHANCED and end - begin >= 20:
-            index, high, low, captured, length = struct.unpack_from(self.order + "5I", data, begin)
-            self._frame(index, high << 32 | low, begin + 20, min(captured, end - begin - 20), length)
-        elif kind == _PACKET and end - begin >= 20:
-            index, _, high, low, captured, length = struct.unpack_from(self.order + "HH4I", data, begin)
-            self._frame(index, high << 32 | low, begin + 20, min(captured, end - begin - 20), length)
-        elif kind == _SIMPLE and end - begin >= 4:
-            (length,) = struct.unpack_from(self.order + "I", data, begin)
-            limit = self.interfaces[0].snapshot if self.interfaces else 0
-            captured = min(length, end - begin - 4, limit or length)
-            self._frame(0, None, begin + 4, captured, length)
-        elif kind == _INTERFACE and end - begin >= 8:
-            self.interfaces.append(self._described(data, begin, end))
-
-    def _frame(self, index: int, ticks: int | None, start: int, captured: int, length: int) -> None:
-        """Note a frame; of an interface nobody described, neither time nor link type is known."""
-        if index >= len(self.interfaces):
-            self._found.append((start, captured, length, NO_TIME, NO_TIME))
-            return
-        interface = self.interfaces[index]
-        time_us = NO_TIME if ticks is None else interface.microseconds(ticks)
-        self._found.append(
-            (start, captured, length, time_us if 0 <= time_us < 1 << 62 else NO_TIME, interface.link)
-        )
-
-    def _described(self, data: bytes, begin: int, end: int) -> _Interface:
-        """Read an interface description and the options that concern time."""
-        link, _, snapshot = struct.unpack_from(self.order + "HHI", data, begin)
-        interface, position = _Interface(link, snapshot), begin + 8
-        while position + 4 <= end:
-            code, size = struct.unpack_from(self.order + "HH", data, position)
-            value = data[position + 4 : min(position + 4 + size, end)]
-            if code == _IF_TSRESOL and value:
-                exponent = value[0] & 0x7F
-                interface.units = max(1, 2**exponent if value[0] & 0x80 else 10**exponent)
-            elif code == _IF_TSOFFSET and len(value) == 8:
-                (interface.offset,) = struct.unpack(self.order + "q", value)
-            elif code == 0:
-                break
-            position += 4 + (size + 3) // 4 * 4
-        return interface
-
-
-def _padded(data: bytes) -> npt.NDArray[np.uint8]:
-    """Give bytes as an array with `MARGIN` zeros behind them."""
-    padded = np.zeros(len(data) + MARGIN, dtype=np.uint8)
-    padded[: len(data)] = np.frombuffer(data, dtype=np.uint8)
-    return padded
+def words_at(data: npt.NDArray[np.uint8], at: Integers, order: str, count: int) -> Integers:
+    """Read `count` 32-bit numbers at each of many positions; a row for each of the numbers."""
+    pieces = np.ndarray((len(data) - 4 * count + 1,), f"V{4 * count}", data, 0, (1,))[at]
+    words: Integers = pieces.view(order + "u4").reshape(len(at), count).T.astype(np.int64)
+    return words

@@ -6,21 +6,33 @@ Packets are sorted and folded many at a time. What waits for an answer is bounde
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
-from knockwatch.sources._capture_files import Frames, Integers
-from knockwatch.sources._network_headers import Truths
-from knockwatch.sources._packet_rows import Columns, is_syn, rows
+from knockwatch.sources._capture_files import Frames
+from knockwatch.sources._network_headers import Truths, Words
+from knockwatch.sources._open_connections import Columns, OpenConnections, joined, where
+from knockwatch.sources._packet_rows import (
+    ACKNOWLEDGED,
+    ANSWERED,
+    PROHIBITED,
+    REPLIED,
+    RESET,
+    SUMS,
+    UNREACHABLE,
+    is_syn,
+)
 from knockwatch.sources._packets import ACK, ICMP, ICMP6, REPLIES, RST, SYN, TCP, UDP, Packets
-from knockwatch.sources._payloads import Payloads, payloads_of
+from knockwatch.sources._payloads import FACTS, Payloads, payloads_of
+from knockwatch.sources._record_chains import Integers
 
 OPEN_CONNECTIONS = 200_000
-"""Connections held in memory; beyond that those silent for longest are judged by what was seen so far."""
+"""Connections held in memory, answered ones and others; beyond that those silent for longest are judged by what was
+seen so far."""
 SYN_SILENCE_US = 75_000_000
 """A SYN with the same sequence number after a longer pause is a new attempt: Linux waits 64 s before its last retry."""
 SILENCE_US = 60_000_000
@@ -29,15 +41,41 @@ PATIENCE_US = 120_000_000
 """No answer is awaited for longer."""
 TCP_PATIENCE_US = 3_600_000_000
 """Silence after which an answered TCP connection is not held any more."""
-_PARTS = 64
-"""Pieces whose open connections are kept apart; older ones are put together."""
+_ROWS_AT_ONCE = 50_000
+"""Connections that have ended are kept until there are so many: to make rows of few costs as much as of many."""
 
 _COPIED = (
     "protocol", "source_high", "source_low", "destination_high", "destination_low", "source_port", "destination_port",
-    "error", "flags", "seq", "ack", "window", "icmp_type", "icmp_code", "ttl", "ip_id", "length",
+    "error", "prohibited", "flags", "seq", "ack", "window", "icmp_type", "icmp_code", "ttl", "ip_id", "length",
 )  # fmt: skip
-_SEEN = ("answered", "reset", "unreachable", "replied", "acknowledged")
-_FACTS = ("payload_length", "payload_entropy", "payload_alphabet", "payload_head", "payload_head_length")
+_SORTED = (
+    "forward",
+    "error",
+    "prohibited",
+    "protocol",
+    "flags",
+    "seq",
+    "icmp_type",
+    "length",
+    "time_us",
+    "last_us",
+)
+"""Columns that decide what belongs together and what became of it."""
+_FIRST = (*_COPIED, "forward", "key", "line", "time_us")
+"""Columns that a connection has from its first packet."""
+_FEW = 64
+"""Of so many frames, one is asked for the time."""
+_INDEX_BITS = 24
+"""Bits of a packet's place among those that are folded together."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The packets of a piece, their payloads, and what time it was: that of the frame in the middle."""
+
+    packets: Columns
+    payloads: Payloads
+    now_us: int
 
 
 class PacketConnections:
@@ -46,105 +84,113 @@ class PacketConnections:
     def __init__(self) -> None:
         # Crafted addresses must not be able to meet under one key.
         self._seed = np.uint64(secrets.randbits(64))
-        # Those that were heard of in one piece lie together; the piece heard of last comes last.
-        self._open: list[Columns] = []
+        # Those whose answer may still come, and those that were answered and may last.
+        self._waiting, self._lasting = OpenConnections(), OpenConnections()
+        self._ended: list[Columns] = []
 
-    def take(self, frames: Frames, packets: Packets) -> pl.DataFrame:
-        """Take the packets of the next piece; give rows for the connections that have ended."""
-        if not len(packets.frame):
-            return rows({})
-        fresh = self._columns(frames, packets)
-        told = self._called(fresh)
-        folded, followed = _fold(told, fresh, payloads_of(frames.data, packets))
-        self._open.append(_where(folded, ~followed))
-        ended = [_where(folded, followed), *self._over(int(frames.time_us[-1]))]
-        return rows(_joined(*ended))
-
-    def rest(self) -> pl.DataFrame:
-        """Give rows for all connections that are left."""
-        held, self._open = self._open, []
-        return rows(_joined(*held))
-
-    def _called(self, fresh: Columns) -> Columns:
-        """Take out the open connections that new packets belong to."""
-        keys = pl.Series(fresh["key"]).unique()
-        told = []
-        for index, part in enumerate(self._open):
-            concerned = pl.Series(part["key"]).is_in(keys.implode()).to_numpy()
-            if concerned.any():
-                told.append(_where(part, concerned))
-                self._open[index] = _where(part, ~concerned)
-        return _joined(*told)
-
-    def _over(self, now_us: int) -> list[Columns]:
-        """Take out the connections that are held no longer: silent for too long, or too many."""
-        over, kept = list[Columns](), list[Columns]()
-        for part in self._open:
-            silence = now_us - int(part["last_us"].max(initial=0))
-            if silence > TCP_PATIENCE_US:
-                over.append(part)
-            elif silence > PATIENCE_US:
-                lasting = (part["protocol"] == TCP) & part["answered"]
-                over.append(_where(part, ~lasting))
-                kept.append(_where(part, lasting))
-            else:
-                kept.append(part)
-        count = sum(len(part["key"]) for part in kept)
-        while count > OPEN_CONNECTIONS and kept:
-            count -= len(kept[0]["key"])
-            over.append(kept.pop(0))
-        if len(kept) > _PARTS:
-            kept[:2] = [_joined(*kept[:2])]
-        self._open = [part for part in kept if len(part["key"])]
-        return over
-
-    def _columns(self, frames: Frames, packets: Packets) -> Columns:
-        """Give each packet the columns of a connection that consists of it, and the key of its connection."""
-        columns: Columns = {name: getattr(packets, name) for name in _COPIED}
-        columns["line"] = columns["last_line"] = frames.number[packets.frame]
-        columns["time_us"] = columns["last_us"] = frames.time_us[packets.frame]
-        high, low = packets.source_high, packets.source_low
-        to_high, to_low = packets.destination_high, packets.destination_low
-        port, to_port = packets.source_port, packets.destination_port
-        icmp = (packets.protocol == ICMP) | (packets.protocol == ICMP6)
-        same_host = (high == to_high) & (low == to_low)
-        forward = (high < to_high) | ((high == to_high) & (low < to_low))
-        forward |= same_host & (icmp | (port <= to_port))
-        first, second = np.where(forward | icmp, port, to_port), np.where(forward | icmp, to_port, port)
-        parts = (
-            np.where(forward, high, to_high),
-            np.where(forward, low, to_low),
-            np.where(forward, to_high, high),
-            np.where(forward, to_low, low),
-            (first << 32 | second << 8 | packets.protocol).astype(np.uint64),
+    def prepare(self, frames: Frames, packets: Packets) -> Prepared:
+        """Make of each packet a connection that consists of it: what can be done before the piece's turn comes."""
+        return Prepared(
+            _columns(frames, packets, self._seed),
+            payloads_of(frames.data, packets),
+            int(np.median(frames.time_us[::_FEW])) if len(packets.frame) else 0,
         )
-        key = np.full(len(port), self._seed, dtype=np.uint64)
-        for part in parts:
-            key = _mixed(key ^ part)
-        columns["key"] = key
-        # An error speaks for the side that its packet was sent to.
-        columns["forward"] = forward ^ packets.error
-        return columns
+
+    def take(self, piece: Prepared) -> None:
+        """Take the packets of the next piece."""
+        fresh = piece.packets
+        if not len(fresh["key"]):
+            return
+        keys = np.sort(fresh["key"])
+        keys = keys[np.append(True, keys[1:] != keys[:-1])]
+        told = joined(self._waiting.take(keys), self._lasting.take(keys))
+        folded, followed = _fold(told, fresh, piece.payloads)
+        # An error about a packet that nobody saw is no connection.
+        sound = ~folded["error"]
+        lasting = (folded["protocol"] == TCP) & (folded["seen"] & ANSWERED > 0)
+        self._end(where(folded, sound & followed))
+        self._lasting.hold(where(folded, sound & ~followed & lasting))
+        self._waiting.hold(where(folded, sound & ~followed & ~lasting))
+        self._give_up(piece.now_us)
+
+    def ended(self) -> Columns:
+        """Give the connections that have ended, once they are many."""
+        return self._taken(_ROWS_AT_ONCE)
+
+    def rest(self) -> Columns:
+        """Give all connections that are left."""
+        self._end(self._waiting.all(), self._lasting.all())
+        return self._taken(0)
+
+    def _give_up(self, now_us: int) -> None:
+        """End the connections that are held no longer: silent for too long, or too many."""
+        self._end(self._waiting.silent(now_us - PATIENCE_US), self._lasting.silent(now_us - TCP_PATIENCE_US))
+        for held, most in ((self._waiting, OPEN_CONNECTIONS), (self._lasting, OPEN_CONNECTIONS)):
+            self._end(held.oldest(len(held) - most))
+
+    def _end(self, *parts: Columns) -> None:
+        """Note connections that have ended."""
+        self._ended += [part for part in parts if part and len(part["key"])]
+
+    def _taken(self, least: int) -> Columns:
+        """Take what has ended, if it is so much."""
+        if sum(len(part["key"]) for part in self._ended) < least:
+            return {}
+        ended, self._ended = self._ended, []
+        return joined(*ended)
 
 
-def _mixed(key: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+def _columns(frames: Frames, packets: Packets, seed: np.uint64) -> Columns:
+    """Give each packet the columns of a connection that consists of it, and the key of its connection."""
+    columns: Columns = {name: getattr(packets, name) for name in _COPIED}
+    columns["line"] = columns["last_line"] = frames.number[packets.frame]
+    columns["time_us"] = columns["last_us"] = frames.time_us[packets.frame]
+    high, low = packets.source_high, packets.source_low
+    to_high, to_low = packets.destination_high, packets.destination_low
+    port, to_port = packets.source_port, packets.destination_port
+    icmp = (packets.protocol == ICMP) | (packets.protocol == ICMP6)
+    same_host = (high == to_high) & (low == to_low)
+    forward = (high < to_high) | ((high == to_high) & (low < to_low))
+    forward |= same_host & (icmp | (port <= to_port))
+    straight = forward | icmp
+    first, second = np.where(straight, port, to_port), np.where(straight, to_port, port)
+    ports = first.astype(np.uint64) << np.uint64(32) | second.astype(np.uint64) << np.uint64(8)
+    parts = (
+        np.where(forward, high, to_high),
+        np.where(forward, low, to_low),
+        np.where(forward, to_high, high),
+        np.where(forward, to_low, low),
+        ports | packets.protocol.astype(np.uint64),
+    )
+    key: Words = np.full(len(port), seed, dtype=np.uint64)
+    for part in parts:
+        key = _mixed(key ^ part)
+    columns["key"] = key
+    # An error speaks for the side that its packet was sent to.
+    columns["forward"] = forward ^ packets.error
+    return columns
+
+
+def _mixed(key: Words) -> Words:
     """Spread the bits of keys (the finalizer of splitmix64)."""
     key = (key ^ key >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
     key = (key ^ key >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
     return key ^ key >> np.uint64(31)
 
 
-def _where(columns: Columns, mask: Truths) -> Columns:
-    """Keep what a mask selects."""
-    return {name: column[mask] for name, column in columns.items()}
-
-
-def _joined(*parts: Columns) -> Columns:
-    """Put columns one behind the other; parts without any are left out."""
-    full = [part for part in parts if part]
-    if not full:
-        return {}
-    return {name: np.concatenate([part[name] for part in full]) for name in full[0]}
+def _by_key(keys: npt.NDArray[np.uint64]) -> tuple[Integers, npt.NDArray[np.uint64]]:
+    """Give the stable order of keys, and them in this order."""
+    # Sorting the values, with the place in the low bits, is several times as fast as an argsort.
+    places = np.uint64((1 << _INDEX_BITS) - 1)
+    mixed = keys & ~places | np.arange(len(keys), dtype=np.uint64)
+    mixed.sort()
+    order: Integers = (mixed & places).astype(np.int64)
+    found = keys[order]
+    apart = found[1:] != found[:-1]
+    if len(keys) > places or (apart & (found[1:] ^ found[:-1] <= places)).any():
+        order = np.argsort(keys, kind="stable")
+        found = keys[order]
+    return order, found
 
 
 def _fold(told: Columns, fresh: Columns, payloads: Payloads) -> tuple[Columns, Truths]:
@@ -153,63 +199,63 @@ def _fold(told: Columns, fresh: Columns, payloads: Payloads) -> tuple[Columns, T
     Returns
     -------
     tuple
-        The connections, and which of them another one of the same two ends has followed.
+        The connections in the order of their keys, and which of them another one with the same key has followed.
     """
-    shared = {name: column for name, column in told.items() if name in fresh}
-    both = _joined(shared, fresh)
-    size, before = len(both["key"]), len(shared.get("key", ()))
-    order = np.argsort(both["key"], kind="stable")
-    both = {name: column[order] for name, column in both.items()}
-    begins = _begins(both)
+    before, size = len(told.get("key", ())), len(fresh["key"]) + len(told.get("key", ()))
+    order, keys = _by_key(np.append(told["key"], fresh["key"]) if told else fresh["key"])
+    packets = {name: (np.append(told[name], fresh[name]) if told else fresh[name])[order] for name in _SORTED}
+    packets["told"] = order < before
+    begins = _begins(packets, np.append(False, keys[1:] == keys[:-1]))
     at = np.flatnonzero(begins)
     of = np.cumsum(begins) - 1
-    mine = both["forward"] == both["forward"][at][of]
-    folded = {name: column[at] for name, column in both.items()}
-    last = np.append(at[1:], size) - 1
-    folded["last_line"], folded["last_us"] = both["last_line"][last], both["last_us"][last]
-    for name, added in _contributions(both, mine).items():
-        stored = np.zeros(size, dtype=added.dtype)
-        stored[:before] = told[name] if told else 0
-        reduce = np.logical_or if name in _SEEN else np.add
-        folded[name] = reduce.reduceat(np.where(order < before, stored[order], added), at)
-    has = np.concatenate([told.get("payload_length", np.zeros(0, dtype=np.int64)) > 0, payloads.present])[
-        order
-    ]
-    own = has & ((order < before) | (mine & ~both["error"]))
+    mine = packets["forward"] == packets["forward"][at][of]
+    folded = _picked(told, fresh, _FIRST, order[at], before)
+    folded |= _picked(told, fresh, ("last_line", "last_us"), order[np.append(at[1:], size) - 1], before)
+    folded |= _summed(packets, mine, at)
+    if before:
+        group = of[packets["told"]]
+        for name in SUMS:
+            folded[name][group] += told[name][order[packets["told"]]]
+        folded["seen"][group] |= told["seen"][order[packets["told"]]]
+    has = np.append(told["payload_length"] > 0 if told else np.zeros(0, np.bool_), payloads.present)[order]
+    own = has & (packets["told"] | (mine & ~packets["error"]))
     chosen = np.minimum.reduceat(np.where(own, np.arange(size), size), at)
-    where = np.where(chosen < size, order[np.minimum(chosen, size - 1)], -1)
-    folded |= _facts(told, payloads, where, before)
-    sound: Truths = ~folded["error"]
-    followed = np.append(folded["key"][1:] == folded["key"][:-1], False)
-    return _where(folded, sound), followed[sound]
+    folded |= _facts(told, payloads, np.where(chosen < size, order[np.minimum(chosen, size - 1)], -1), before)
+    followed: Truths = np.append(folded["key"][1:] == folded["key"][:-1], False)
+    return folded, followed
 
 
-def _facts(told: Columns, payloads: Payloads, where: Integers, before: int) -> Columns:
+def _picked(told: Columns, fresh: Columns, names: Iterable[str], chosen: Integers, before: int) -> Columns:
+    """Pick rows of some columns: the first ones from connections already open, the others from packets."""
+    mine, old = np.maximum(chosen - before, 0), np.flatnonzero(chosen < before)
+    picked = {name: fresh[name][mine] for name in names}
+    for name in names if len(old) else ():
+        picked[name][old] = told[name][chosen[old]]
+    return picked
+
+
+def _facts(told: Columns, payloads: Payloads, chosen: Integers, before: int) -> Columns:
     """Give the payload facts of connections: from those already open, else from the packet chosen; -1: none."""
-    facts = payloads.facts(np.where(where >= before, where - before, -1))
-    for name in _FACTS:
-        if told:
-            kept = (where >= 0) & (where < before)
-            facts[name][kept] = told[name][where[kept]]
+    facts = payloads.facts(np.where(chosen >= before, chosen - before, -1))
+    kept = np.flatnonzero((chosen >= 0) & (chosen < before))
+    for name in FACTS if len(kept) else ():
+        facts[name][kept] = told[name][chosen[kept]]
     return facts
 
 
-def _begins(both: Columns) -> Truths:
-    """Say which packets begin a connection, in packets sorted by key and then by order.
+def _begins(packets: Columns, same: Truths) -> Truths:
+    """Say which packets begin a connection; they come by key and then in order, and have the `same` key or not.
 
     A SYN does, unless it repeats the last one or crosses one from the other side; of UDP and ICMP the first, and
     the first after a pause.
     """
-    size = len(both["key"])
-    index = np.arange(size)
-    same = np.append(False, both["key"][1:] == both["key"][:-1])
+    index = np.arange(len(same))
     start = np.maximum.accumulate(np.where(same, 0, index))
-    pause = both["time_us"].astype(np.int64) - np.append(0, both["last_us"].astype(np.int64)[:-1])
-    tcp = both["protocol"] == TCP
-    syn, forward, error = is_syn(both), both["forward"].astype(np.bool_), both["error"].astype(np.bool_)
+    pause = packets["time_us"] - np.append(0, packets["last_us"][:-1])
+    tcp, seq = packets["protocol"] == TCP, packets["seq"]
+    syn, forward, error = is_syn(packets), packets["forward"], packets["error"]
     ahead, back = _last_before(syn & forward), _last_before(syn & ~forward)
     alike, other = np.where(forward, ahead, back), np.where(forward, back, ahead)
-    seq = both["seq"]
     another = np.where(alike >= start, seq[alike] != seq, other < start)
     again = syn & (another | (pause > SYN_SILENCE_US))
     # An error about a packet that nobody saw belongs to none that comes later.
@@ -224,21 +270,32 @@ def _last_before(mask: Truths) -> Integers:
     return np.append(-1, found[:-1])
 
 
-def _contributions(both: Columns, mine: Truths) -> Mapping[str, npt.NDArray[Any]]:
-    """Say what each packet adds to its connection; `mine` are those of the side that began it."""
-    error, flags = both["error"].astype(np.bool_), both["flags"].astype(np.int64)
-    tcp, udp = both["protocol"] == TCP, both["protocol"] == UDP
-    answer = ~mine & ~error
-    length = both["length"].astype(np.int64)
-    replies = np.isin(both["icmp_type"], list(REPLIES))
-    return {
-        "packets_sent": (mine & ~error).astype(np.int64),
+def _summed(packets: Columns, mine: Truths, at: Integers) -> Columns:
+    """Sum up what packets add to their connections, which begin `at` some of them.
+
+    `mine` are those of the side that began it. What was told of connections already open adds nothing here.
+    """
+    tcp, udp, flags = packets["protocol"] == TCP, packets["protocol"] == UDP, packets["flags"]
+    error, live = packets["error"], ~packets["told"]
+    sent, answer = mine & ~error & live, ~mine & ~error & live
+    refusal = error & ~mine & live
+    replies = np.zeros(len(tcp), dtype=np.bool_)
+    other = np.flatnonzero(~(tcp | udp))
+    replies[other] = np.isin(packets["icmp_type"][other], list(REPLIES))
+    seen = (
+        (answer & np.where(tcp, flags & (SYN | ACK) == SYN | ACK, udp | replies)) * np.uint8(ANSWERED)
+        | (answer & tcp & (flags & RST > 0)) * np.uint8(RESET)
+        | (refusal & ~packets["prohibited"]) * np.uint8(UNREACHABLE)
+        | (refusal & packets["prohibited"]) * np.uint8(PROHIBITED)
+        | (answer & (tcp | udp | replies)) * np.uint8(REPLIED)
+        | (sent & tcp & (flags & (SYN | ACK | RST) == ACK)) * np.uint8(ACKNOWLEDGED)
+    )
+    length = packets["length"]
+    added: dict[str, npt.NDArray[Any]] = {
+        "packets_sent": sent.astype(np.int64),
         "packets_received": answer.astype(np.int64),
-        "bytes_sent": np.where(mine & ~error, length, 0),
-        "bytes_received": np.where(answer, length, 0),
-        "answered": answer & np.where(tcp, flags & (SYN | ACK) == SYN | ACK, udp | replies),
-        "reset": answer & tcp & (flags & RST > 0),
-        "unreachable": error & ~mine,
-        "replied": answer & (tcp | udp | replies),
-        "acknowledged": mine & tcp & (flags & (SYN | ACK | RST) == ACK),
+        "bytes_sent": length * sent,
+        "bytes_received": length * answer,
     }
+    summed: Columns = {name: np.add.reduceat(column, at) for name, column in added.items()}
+    return summed | {"seen": np.bitwise_or.reduceat(seen, at)}

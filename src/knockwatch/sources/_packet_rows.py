@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from ipaddress import IPv6Address
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import pyarrow as pa
 
 from knockwatch.clock import plausible
 from knockwatch.sources._network_headers import MAPPED, Truths
+from knockwatch.sources._open_connections import Columns
 from knockwatch.sources._packets import ACK, ICMP, ICMP6, REPLIES, RST, SYN, TCP, UDP
 from knockwatch.sources._payloads import Payloads
-from knockwatch.tables import ACCEPTED, REFUSED, UNANSWERED, UNKNOWN
+from knockwatch.sources._record_chains import Integers
+from knockwatch.tables import ACCEPTED, DENIED, REFUSED, UNANSWERED, UNKNOWN
 
-Columns = dict[str, npt.NDArray[Any]]
-
+ANSWERED, RESET, UNREACHABLE, PROHIBITED, REPLIED, ACKNOWLEDGED = 1, 2, 4, 8, 16, 32
+"""What was `seen` of a connection: bits of one number."""
 SUMS = ("packets_sent", "packets_received", "bytes_sent", "bytes_received")
 _NAMES = {TCP: "tcp", UDP: "udp", ICMP: "icmp", ICMP6: "icmp6"}
 _FLAG_BITS = {"SYN": 0x02, "ACK": 0x10, "FIN": 0x01, "RST": 0x04, "PSH": 0x08, "URG": 0x20}
@@ -25,8 +27,7 @@ _TCP_NUMBERS = {"window": "tcp_window", "seq": "tcp_seq", "ack": "tcp_ack"}
 
 def is_syn(both: Columns) -> Truths:
     """Say which packets ask for a TCP connection."""
-    flags = both["flags"].astype(np.int64)
-    asks: Truths = (both["protocol"] == TCP) & (flags & (SYN | ACK | RST) == SYN)
+    asks: Truths = (both["protocol"] == TCP) & (both["flags"] & (SYN | ACK | RST) == SYN)
     return asks
 
 
@@ -93,17 +94,24 @@ def _flags(bits: int) -> str:
 def _outcome() -> pl.Expr:
     """Say what became of connections.
 
-    What answers a SYN with SYN and ACK is open, whatever comes then. Where the beginning was not captured, or only
-    one side, and where the answer is neither yes nor no, the outcome is unknown.
+    What answers a SYN with SYN and ACK is open, whatever comes then. An end that resets, and a host or router that
+    says that something cannot be reached, refuse; that it is prohibited, says a firewall. Where the beginning was
+    not captured, or only one side, and where the answer is neither yes nor no, the outcome is unknown.
     """
+
+    def seen(bits: int) -> pl.Expr:
+        return pl.col("seen") & bits > 0
+
     return (
         pl.when(~pl.col("begun"))
         .then(pl.lit(UNKNOWN))
-        .when("answered")
+        .when(seen(ANSWERED))
         .then(pl.lit(ACCEPTED))
-        .when(pl.col("reset") | pl.col("unreachable"))
+        .when(seen(RESET | UNREACHABLE))
         .then(pl.lit(REFUSED))
-        .when(pl.col("replied") | pl.col("acknowledged"))
+        .when(seen(PROHIBITED))
+        .then(pl.lit(DENIED))
+        .when(seen(REPLIED | ACKNOWLEDGED))
         .then(pl.lit(UNKNOWN))
         .otherwise(pl.lit(UNANSWERED))
     )
@@ -111,27 +119,42 @@ def _outcome() -> pl.Expr:
 
 def _heads(columns: Columns) -> pl.Series:
     """Write the first bytes of payloads in hexadecimal; null where there are none."""
-    lengths = columns["payload_head_length"].tolist()
-    rows = columns["payload_head"]
-    return pl.Series(
-        [rows[index, :length].tobytes().hex() if length else None for index, length in enumerate(lengths)],
-        dtype=pl.String,
-    )
+    lengths = columns["payload_head_length"]
+    there = np.flatnonzero(lengths)
+    written = hexadecimal(columns["payload_head"][there], lengths[there])
+    return pl.Series([None], dtype=pl.String).new_from_index(0, len(lengths)).scatter(there, written)
+
+
+def hexadecimal(rows: npt.NDArray[np.uint8], lengths: Integers) -> pl.Series:
+    """Write the first bytes of rows in hexadecimal."""
+    pairs = np.array([f"{value:02x}".encode() for value in range(256)])
+    width = 2 * rows.shape[1]
+    letters = pairs[rows].view(np.uint8).reshape(len(rows), width)
+    letters *= np.arange(width) < 2 * lengths[:, None]
+    return _text(letters)
 
 
 def _address(columns: Columns, side: str) -> pl.Series:
     """Write addresses in their shortest form (RFC 5952)."""
-    high, low = columns[f"{side}_high"].astype(np.uint64), columns[f"{side}_low"].astype(np.uint64)
-    octets = [((low >> np.uint64(shift)) & np.uint64(255)).astype(np.int64) for shift in (24, 16, 8, 0)]
-    text = pl.DataFrame({str(index): octet for index, octet in enumerate(octets)}).select(
-        pl.concat_str(pl.all(), separator=".")
-    )
-    six = (high != 0) | (low >> np.uint64(32) != np.uint64(MAPPED >> 32))
-    series = text.to_series()
-    if not six.any():
+    high, low = columns[f"{side}_high"], columns[f"{side}_low"]
+    octets = low.astype(">u4").view(np.uint8).reshape(len(low), 4)
+    dotted = np.array([f"{value}.".encode() for value in range(256)])
+    letters = dotted[octets].view(np.uint8).reshape(len(low), 16)
+    letters[:, -4:] *= letters[:, -4:] != ord(".")
+    series = _text(letters)
+    six = np.flatnonzero((high != 0) | (low >> np.uint64(32) != MAPPED >> 32))
+    if not len(six):
         return series
     pairs, inverse = np.unique(np.stack([high[six], low[six]], axis=1), axis=0, return_inverse=True)
     written = pl.Series(
         [str(IPv6Address(int(top) << 64 | int(bottom))) for top, bottom in pairs], dtype=pl.String
     )
-    return series.scatter(np.flatnonzero(six), written.gather(inverse.reshape(-1)))
+    return series.scatter(six, written.gather(inverse.reshape(-1)))
+
+
+def _text(letters: npt.NDArray[np.uint8]) -> pl.Series:
+    """Make texts of rows of ASCII letters; zeros are left out."""
+    present = letters != 0
+    ends = np.concatenate(([0], np.cumsum(np.count_nonzero(present, axis=1))))
+    buffers = pa.py_buffer(ends), pa.py_buffer(letters[present])
+    return pl.Series(pa.LargeStringArray.from_buffers(len(letters), *buffers), dtype=pl.String)

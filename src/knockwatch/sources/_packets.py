@@ -6,22 +6,24 @@ What packets say together (connections) is not known here.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from knockwatch.sources._capture_files import Frames, Integers
+from knockwatch.sources._capture_files import Frames
+from knockwatch.sources._link_headers import ENCRYPTED, NO_NETWORK, UNKNOWN_LINK, links_of
 from knockwatch.sources._network_headers import (
-    NO_NETWORK,
-    UNKNOWN_LINK,
     Bytes,
     Network,
+    Numbers,
     Truths,
     Words,
-    addresses,
+    layout,
     network_at,
-    networks_of,
 )
+from knockwatch.sources._record_chains import Integers
+from knockwatch.sources._tunnels import unwrap
 
 ICMP, TCP, UDP, ICMP6 = 1, 6, 17, 58
 SYN, ACK, FIN, RST = 0x02, 0x10, 0x01, 0x04
@@ -29,13 +31,25 @@ ECHO, ECHO6 = 8, 128
 REPLIES = {0: ECHO, 14: 13, 16: 15, 18: 17, 129: ECHO6}
 """ICMP types that answer, and what each answers (RFC 792, 950, 4443); the numbers of v4 and v6 are distinct."""
 
+_UNREACHABLE, _UNREACHABLE6 = 3, 1
 _FRAGMENTATION_NEEDED = 4
+_PROHIBITED, _PROHIBITED6 = (9, 10, 13), (1, 5, 6)
+"""Codes by which a firewall or a router's policy speaks (RFC 1122, 1812; RFC 4443)."""
+
+_HEADER = layout(
+    16,
+    port=(">u2", 0), to_port=(">u2", 2), seq=(">u4", 4), ack=(">u4", 8),
+    size=("u1", 12), flags=("u1", 13), window=(">u2", 14),
+    kind=("u1", 0), code=("u1", 1), ident=(">u2", 4),
+)  # fmt: skip
+"""What matters of TCP (RFC 9293), UDP (RFC 768) and ICMP headers."""
 
 NO_TRANSPORT = 3
 REASONS = {
     UNKNOWN_LINK: "its link type is not read",
     NO_NETWORK: "its IP header is damaged or cut",
     NO_TRANSPORT: "its TCP, UDP or ICMP header is damaged or cut",
+    ENCRYPTED: "its data are encrypted by the wireless link",
 }
 
 
@@ -44,30 +58,38 @@ class Packets:
     """TCP, UDP and ICMP packets; of an ICMP error, the packet it is about, marked so. All arrays have one length.
 
     Addresses are two 64-bit halves, IPv4 ones mapped into IPv6. `source_port` and `destination_port` hold, for ICMP
-    echoes, the identifier and the payload's length, so that an answer has the same pair.
+    echoes, the identifier and the payload's length, so that an answer has the same pair. `prohibited` errors come
+    from a firewall.
     """
 
     frame: Integers
-    protocol: Integers
+    protocol: Numbers
     source_high: Words
     source_low: Words
     destination_high: Words
     destination_low: Words
-    source_port: Integers
-    destination_port: Integers
+    source_port: Numbers
+    destination_port: Numbers
     error: Truths
-    flags: Integers
+    prohibited: Truths
+    flags: Numbers
     seq: Integers
     ack: Integers
-    window: Integers
-    icmp_type: Integers
-    icmp_code: Integers
-    ttl: Integers
-    ip_id: Integers
-    length: Integers
-    payload_length: Integers
+    window: Numbers
+    icmp_type: Numbers
+    icmp_code: Numbers
+    ttl: Numbers
+    ip_id: Numbers
+    length: Numbers
+    payload_length: Numbers
     payload_at: Integers
-    payload_captured: Integers
+    payload_captured: Numbers
+
+    def pick(self, which: Truths) -> Packets:
+        """Keep some of the packets."""
+        if which.all():
+            return self
+        return Packets(**{name: column[which] for name, column in vars(self).items()})
 
 
 def packets_of(frames: Frames) -> tuple[Packets, npt.NDArray[np.int8]]:
@@ -76,33 +98,52 @@ def packets_of(frames: Frames) -> tuple[Packets, npt.NDArray[np.int8]]:
     Returns
     -------
     tuple
-        The packets; and, for each frame, 0 or why it could not be read (`REASONS`). Frames of other protocols are
-        neither.
+        The packets; and, for each frame, 0 or why it could not be read (`REASONS`). Frames of other protocols, and
+        all but the first fragment of a packet, are neither.
     """
     read = Bytes(frames.data)
     bad = np.zeros(len(frames.start), dtype=np.int8)
-    return _transport(read, networks_of(read, frames, bad), bad), bad
+    return _transport(read, _networks(read, frames, bad), bad), bad
+
+
+def _networks(read: Bytes, frames: Frames, bad: npt.NDArray[np.int8]) -> Network:
+    """Read the IP headers of frames; mark in `bad` those that cannot be read."""
+    at, version = links_of(read, frames, bad)
+    chosen = np.flatnonzero(version > 0)
+    end, wire = (frames.start + frames.captured)[chosen], (frames.start + frames.length)[chosen]
+    network = network_at(read, chosen, version[chosen], at[chosen], end)
+    # A length of 0 is what offloading leaves in packets that the sender's own host captures.
+    unlimited = network.length == 0
+    if unlimited.any():
+        network.stop = np.where(unlimited, wire, network.stop)
+        network.length = network.stop - network.at
+    bad[chosen[~network.sound]] = NO_NETWORK
+    network = network.pick(network.sound & ~network.fragment)
+    unwrap(read, network)
+    return network.pick(~network.fragment)
 
 
 def _transport(read: Bytes, network: Network, bad: npt.NDArray[np.int8]) -> Packets:
     """Read TCP, UDP and ICMP headers; other protocols are left out, damaged ones marked."""
     tcp, udp, icmp = _kinds(network)
+    known = tcp | udp | icmp
     at, end = network.transport, network.end
-    header = np.where(tcp, (read.one(at + 12) >> 4) * 4, 8)
+    fields = read.records(at, _HEADER)
+    header = np.where(tcp, (fields["size"] >> 4).astype(np.int64) * 4, 8)
     # Of a TCP header that a snapshot length cuts, what stands before the checksum is enough.
     needed = np.where(tcp, 16, np.where(udp, 8, 4))
-    known = tcp | udp | icmp
     sound = (at + needed <= end) & (~tcp | (header >= 20)) & (at + header <= network.stop)
     bad[network.frame[known & ~sound]] = NO_TRANSPORT
     keep = known & sound
-    network = network.pick(keep)
-    tcp, udp, icmp, header = tcp[keep], udp[keep], icmp[keep], header[keep]
-    at = network.transport
-    payload = np.minimum(at + header, network.stop)
-    kind = np.where(icmp, read.one(at), -1)
-    high, low = addresses(read, network.version, network.at, 0)
-    to_high, to_low = addresses(read, network.version, network.at, 1)
+    if not keep.all():
+        network, fields, header, tcp, icmp = (
+            network.pick(keep), fields[keep], header[keep], tcp[keep], icmp[keep],
+        )  # fmt: skip
+    payload = np.minimum(network.transport + header, network.stop)
     length = network.stop - payload
+    high, low = network.addresses("source")
+    to_high, to_low = network.addresses("destination")
+    no = np.zeros(len(tcp), dtype=np.bool_)
     packets = Packets(
         frame=network.frame,
         protocol=network.protocol,
@@ -110,65 +151,64 @@ def _transport(read: Bytes, network: Network, bad: npt.NDArray[np.int8]) -> Pack
         source_low=low,
         destination_high=to_high,
         destination_low=to_low,
-        source_port=np.where(icmp, read.two(at + 4), read.two(at)),
-        destination_port=np.where(icmp, length, read.two(at + 2)),
-        error=np.zeros(len(at), dtype=np.bool_),
-        flags=np.where(tcp, read.one(at + 13) & 0x3F, 0),
-        seq=np.where(tcp, read.four(at + 4), -1),
-        ack=np.where(tcp, read.four(at + 8), -1),
-        window=np.where(tcp, read.two(at + 14), -1),
-        icmp_type=kind,
-        icmp_code=np.where(icmp, read.one(at + 1), -1),
+        source_port=np.where(icmp, fields["ident"], fields["port"]).astype(np.int32),
+        destination_port=np.where(icmp, length, fields["to_port"]).astype(np.int32),
+        error=no,
+        prohibited=no.copy(),
+        flags=(fields["flags"] & np.uint8(0x3F)) * tcp,
+        seq=_of(tcp, fields["seq"], np.int64),
+        ack=_of(tcp, fields["ack"], np.int64),
+        window=_of(tcp, fields["window"], np.int32),
+        icmp_type=_of(icmp, fields["kind"], np.int16),
+        icmp_code=_of(icmp, fields["code"], np.int16),
         ttl=network.ttl,
         ip_id=network.ip_id,
-        length=network.length,
-        payload_length=length,
+        length=network.length.astype(np.int32),
+        payload_length=length.astype(np.int32),
         payload_at=payload,
         payload_captured=np.clip(np.minimum(network.end, network.stop) - payload, 0, None),
     )
-    return _errors(read, network, packets) if icmp.any() else packets
+    return _errors(read, network, packets, icmp) if icmp.any() else packets
+
+
+def _of(which: Truths, field: Any, kind: type[np.signedinteger[Any]]) -> Any:
+    """Give a field of some packets' headers, -1 for the others."""
+    values = field.astype(kind)
+    values[~which] = -1
+    return values
 
 
 def _kinds(network: Network) -> tuple[Truths, Truths, Truths]:
     """Tell TCP, UDP and ICMP; ICMP of the other IP version is none."""
     protocol, four = network.protocol, network.version == 4
-    return protocol == TCP, protocol == UDP, protocol == np.where(four, ICMP, ICMP6)
+    return protocol == TCP, protocol == UDP, protocol == np.where(four, np.uint8(ICMP), np.uint8(ICMP6))
 
 
-def _errors(read: Bytes, network: Network, packets: Packets) -> Packets:
+def _errors(read: Bytes, network: Network, packets: Packets, icmp: Truths) -> Packets:
     """Put the packet that an ICMP error is about in its place; drop ICMP that begins or answers nothing.
 
     Only "unreachable" (RFC 792 and 4443) refuses, not the message that a packet was too large.
     """
-    icmp = (packets.protocol == ICMP) | (packets.protocol == ICMP6)
-    four = network.version == 4
-    unreachable = icmp & np.where(four, packets.icmp_type == 3, packets.icmp_type == 1)
-    unreachable &= ~(four & (packets.icmp_code == _FRAGMENTATION_NEEDED))
-    asked = np.isin(packets.icmp_type, [*REPLIES, *REPLIES.values()])
-    keep = np.flatnonzero(~icmp | unreachable | asked)
-    packets = Packets(**{name: column[keep] for name, column in vars(packets).items()})
-    network, about = network.pick(keep), np.flatnonzero(unreachable[keep])
-    if not len(about):
-        return packets
-    at = network.transport[about] + 8
-    inner = network_at(read, about, network.version[about], at, network.end[about])
-    readable = inner.sound & (inner.transport + 8 <= inner.end)
-    tcp, udp, icmp = _kinds(inner)
-    readable &= tcp | udp | icmp
-    place = inner.transport
+    some = np.flatnonzero(icmp)
+    four, kind, code = network.version[some] == 4, packets.icmp_type[some], packets.icmp_code[some]
+    unreachable = np.where(four, kind == _UNREACHABLE, kind == _UNREACHABLE6)
+    unreachable &= ~(four & (code == _FRAGMENTATION_NEEDED))
+    prohibited = np.where(four, np.isin(code, _PROHIBITED), np.isin(code, _PROHIBITED6))
+    keep = ~icmp
+    keep[some] = unreachable | np.isin(kind, [*REPLIES, *REPLIES.values()])
+    about = some[unreachable]
+    packets.prohibited[about] = prohibited[unreachable]
+    at, end = network.transport[about] + 8, network.end[about]
+    inner = network_at(read, about, network.version[about], at, end)
+    tcp, udp, echo = _kinds(inner)
+    readable = inner.sound & (inner.transport + 8 <= end) & (tcp | udp | echo)
+    keep[about[~readable]] = False
+    fields = read.records(inner.transport, _HEADER)
     packets.error[about] = True
-    packets.protocol[about] = np.where(readable, inner.protocol, packets.protocol[about])
-    for which, (high, low) in enumerate(
-        (
-            (packets.source_high, packets.source_low),
-            (packets.destination_high, packets.destination_low),
-        )
-    ):
-        inner_high, inner_low = addresses(read, inner.version, inner.at, which)
-        high[about], low[about] = inner_high, inner_low
-    quoted = np.where(icmp, inner.stop - place - 8, read.two(place + 2))
-    packets.source_port[about] = np.where(icmp, read.two(place + 4), read.two(place))
-    packets.destination_port[about] = quoted
-    unreadable = np.zeros(len(packets.frame), dtype=np.bool_)
-    unreadable[about[~readable]] = True
-    return Packets(**{name: column[~unreadable] for name, column in vars(packets).items()})
+    packets.protocol[about] = inner.protocol
+    packets.source_high[about], packets.source_low[about] = inner.addresses("source")
+    packets.destination_high[about], packets.destination_low[about] = inner.addresses("destination")
+    packets.source_port[about] = np.where(echo, fields["ident"], fields["port"])
+    quoted = inner.stop - inner.transport - 8
+    packets.destination_port[about] = np.where(echo, quoted, fields["to_port"])
+    return packets.pick(keep)

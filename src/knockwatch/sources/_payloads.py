@@ -8,18 +8,24 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from knockwatch.sources._capture_files import Integers
-from knockwatch.sources._network_headers import Truths
+from knockwatch.sources._capture_files import MARGIN
+from knockwatch.sources._network_headers import Numbers, Truths
 from knockwatch.sources._packets import Packets
+from knockwatch.sources._record_chains import Integers
 
 HEAD_BYTES = 32
-_AT_ONCE = 2_048
-"""Payloads whose bytes are counted together: 256 counters each."""
-_LONGEST = 65_536
+_AT_ONCE = 65_536
+"""Bytes that are counted together: they and the counters of their payloads fit a processor's cache."""
+_COUNTERS = 256
+_LONGEST = MARGIN - 256
+FACTS = ("payload_length", "payload_entropy", "payload_alphabet", "payload_head", "payload_head_length")
 
-_HEX = b"0123456789abcdefABCDEF"
-_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
-_PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\r\n"
+_LETTERS = {
+    1: b"0123456789abcdefABCDEF",
+    2: b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=",
+    3: bytes(range(0x20, 0x7F)) + b"\t\r\n",
+}
+"""What belongs to an alphabet of `Payloads.ALPHABETS`."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +45,8 @@ class Payloads:
 
     data: npt.NDArray[np.uint8]
     at: Integers
-    captured: Integers
-    length: Integers
+    captured: Numbers
+    length: Numbers
 
     @property
     def present(self) -> Truths:
@@ -50,37 +56,50 @@ class Payloads:
     def facts(self, chosen: Integers) -> dict[str, npt.NDArray[Any]]:
         """Give the facts of chosen packets' payloads; -1 chooses none. Bytes that were not captured do not count."""
         size = len(chosen)
-        length = (
-            np.where(chosen >= 0, self.length[chosen], 0) if len(self.length) else np.zeros(size, np.int64)
-        )
-        entropy, alphabet = np.zeros(size), np.zeros(size, dtype=np.int8)
-        head, head_length = np.zeros((size, HEAD_BYTES), dtype=np.uint8), np.zeros(size, dtype=np.int64)
-        there = np.flatnonzero((chosen >= 0) & (length > 0))
-        there = there[self.captured[chosen[there]] > 0]
-        for begin in range(0, len(there), _AT_ONCE):
-            part = there[begin : begin + _AT_ONCE]
-            at, captured = self.at[chosen[part]], np.minimum(self.captured[chosen[part]], _LONGEST)
-            counts = self._counts(at, captured)
-            entropy[part] = _entropy(counts, captured)
-            alphabet[part] = _alphabet(counts, captured)
-            columns = np.arange(HEAD_BYTES)
-            inside = columns < captured[:, None]
-            head[part] = np.where(inside, self.data.take(at[:, None] + columns, mode="clip"), 0)
-            head_length[part] = np.minimum(captured, HEAD_BYTES)
-        return {
-            "payload_length": length,
-            "payload_entropy": entropy,
-            "payload_alphabet": alphabet,
-            "payload_head": head,
-            "payload_head_length": head_length,
+        facts: dict[str, npt.NDArray[Any]] = {
+            "payload_length": np.zeros(size, dtype=np.int64),
+            "payload_entropy": np.zeros(size),
+            "payload_alphabet": np.zeros(size, dtype=np.int8),
+            "payload_head": np.zeros((size, HEAD_BYTES), dtype=np.uint8),
+            "payload_head_length": np.zeros(size, dtype=np.int64),
         }
+        there = np.flatnonzero(chosen >= 0)
+        facts["payload_length"][there] = self.length[chosen[there]]
+        at, captured = self.at[chosen[there]], np.minimum(self.captured[chosen[there]], _LONGEST)
+        # Side by side, payloads are as wide as the longest among them: so they are taken by length.
+        order = np.argsort(captured)
+        order = order[np.searchsorted(captured[order], 1) :]
+        there, at, captured = there[order], at[order], captured[order]
+        facts["payload_head"][there] = self._rows(at, captured, HEAD_BYTES)
+        facts["payload_head_length"][there] = np.minimum(captured, HEAD_BYTES)
+        logarithms, outside = _xlogx(int(captured[-1]) if len(captured) else 0), _outside()
+        begin = 0
+        while begin < len(there):
+            width = int(captured[min(begin + _AT_ONCE // _COUNTERS, len(there)) - 1])
+            part = slice(begin, begin + max(_AT_ONCE // max(width, _COUNTERS), 1))
+            begin, chosen = part.stop, there[part]
+            counts = self._counts(at[part], captured[part])
+            shares = logarithms[counts].sum(axis=1) / captured[part]
+            facts["payload_entropy"][chosen] = np.clip(np.log2(captured[part]) - shares, 0, None)
+            facts["payload_alphabet"][chosen] = _alphabet(counts, outside)
+        return facts
 
-    def _counts(self, at: Integers, captured: Integers) -> Integers:
-        """Count each payload's bytes by their values."""
-        row = np.repeat(np.arange(len(at)), captured)
-        inside = np.arange(len(row)) - np.repeat(np.cumsum(captured) - captured, captured)
-        value = self.data[np.repeat(at, captured) + inside]
-        return np.bincount(row * 256 + value, minlength=len(at) * 256).reshape(len(at), 256)
+    def _counts(self, at: Integers, captured: Numbers) -> Integers:
+        """Count each payload's bytes by their values; they come by length."""
+        width = int(captured[-1])
+        values = self._rows(at, captured, width) + np.arange(0, len(at) * _COUNTERS, _COUNTERS)[:, None]
+        counts: Integers = np.bincount(values.ravel(), minlength=len(at) * _COUNTERS)
+        counts = counts.reshape(len(at), _COUNTERS)
+        counts[:, 0] -= width - captured
+        return counts
+
+    def _rows(self, at: Integers, captured: Numbers, width: int) -> npt.NDArray[np.uint8]:
+        """Lay the first bytes of payloads side by side, zeros behind the last of each."""
+        every = np.ndarray((max(len(self.data) - width + 1, 0),), f"V{width}", self.data, 0, (1,))
+        rows = every[at].view(np.uint8).reshape(len(at), width)
+        if len(at) and captured[0] < width:
+            rows *= np.arange(width) < captured[:, None]
+        return rows
 
 
 def payloads_of(data: npt.NDArray[np.uint8], packets: Packets) -> Payloads:
@@ -88,17 +107,26 @@ def payloads_of(data: npt.NDArray[np.uint8], packets: Packets) -> Payloads:
     return Payloads(data, packets.payload_at, packets.payload_captured, packets.payload_length)
 
 
-def _entropy(counts: Integers, total: Integers) -> npt.NDArray[np.float64]:
-    """Give Shannon's entropy in bits a byte."""
-    share = counts / total[:, None]
-    logarithm = np.log2(share, out=np.zeros_like(share), where=share > 0)
-    bits: npt.NDArray[np.float64] = np.abs((share * logarithm).sum(axis=1))
-    return bits
+def _xlogx(most: int) -> npt.NDArray[np.float64]:
+    """Give n * log2(n) of whole numbers up to `most`: with it, Shannon's entropy needs no logarithm of each count."""
+    numbers = np.arange(most + 1, dtype=np.float64)
+    numbers[1:] *= np.log2(numbers[1:])
+    return numbers
 
 
-def _alphabet(counts: Integers, total: Integers) -> npt.NDArray[np.int8]:
+def _outside() -> dict[int, npt.NDArray[np.uint64]]:
+    """Give, for each alphabet, the bytes that do not belong to it, as bits of four numbers."""
+    values = range(256)
+    return {
+        number: ~np.packbits([value in letters for value in values]).view(np.uint64)
+        for number, letters in _LETTERS.items()
+    }
+
+
+def _alphabet(counts: Integers, outside: dict[int, npt.NDArray[np.uint64]]) -> npt.NDArray[np.int8]:
     """Tell the narrowest alphabet that holds all bytes, as a number of `Payloads.ALPHABETS`."""
-    found = np.full(len(total), 4, dtype=np.int8)
-    for number, alphabet in ((3, _PRINTABLE), (2, _BASE64), (1, _HEX)):
-        found[counts[:, list(alphabet)].sum(axis=1) == total] = number
+    values = np.packbits(counts > 0, axis=1).view(np.uint64)
+    found = np.full(len(counts), 4, dtype=np.int8)
+    for number in sorted(outside, reverse=True):
+        found[~(values & outside[number]).any(axis=1)] = number
     return found

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Executor
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -10,8 +12,12 @@ import polars as pl
 
 from knockwatch.sources import Batch, Format, Head, Reading
 from knockwatch.sources._capture_files import CaptureReader, Frames, is_capture
-from knockwatch.sources._packet_connections import PacketConnections
+from knockwatch.sources._open_connections import Columns
+from knockwatch.sources._packet_connections import PacketConnections, Prepared
+from knockwatch.sources._packet_rows import hexadecimal, rows
 from knockwatch.sources._packets import REASONS, packets_of
+
+Item = TypeVar("Item")
 
 _SHOWN = 24
 """Bytes of a frame that is not understood which are shown."""
@@ -34,27 +40,60 @@ class Pcap:
         return 1.0 if is_capture(head.data) else 0.0
 
     def read(self, reading: Reading) -> Iterator[Batch]:
-        """Read a capture piece by piece; a connection's row comes once it has ended, or been silent for long."""
+        """Read a capture piece by piece; a connection's row comes once it has ended, or been silent for long.
+
+        While packets become connections, those of the next piece are read, and connections that have ended written.
+        """
         connections, reader = PacketConnections(), CaptureReader()
-        for frames in reader.read(reading.evidence.chunks()):
-            packets, bad = packets_of(frames)
-            ended = connections.take(frames, packets)
-            yield Batch(len(frames.start), {"connections": ended}, _misfits(frames, bad))
-        yield Batch(0, {"connections": connections.rest()})
+
+        def pieces() -> Iterator[tuple[int, pl.DataFrame | None, Prepared]]:
+            for frames in reader.read(reading.evidence.chunks()):
+                packets, bad = packets_of(frames)
+                misfits = _misfits(frames, bad) if bad.any() else None
+                yield len(frames.start), misfits, connections.prepare(frames, packets)
+
+        def ended() -> Iterator[tuple[int, pl.DataFrame | None, Columns]]:
+            for records, misfits, prepared in _ahead(reading.executor, pieces()):
+                connections.take(prepared)
+                yield records, misfits, connections.ended()
+            yield 0, None, connections.rest()
+
+        def batch(piece: tuple[int, pl.DataFrame | None, Columns]) -> Batch:
+            records, misfits, columns = piece
+            return Batch(records, {"connections": rows(columns)}, misfits)
+
+        yield from reading.map(batch, ended())
         if reader.problem:
             reading.evidence.problems.append(reader.problem)
+
+
+def _ahead(executor: Executor | None, items: Iterator[Item]) -> Iterator[Item]:
+    """Have each item made while the one before it is used."""
+    if executor is None:
+        yield from items
+        return
+    coming = executor.submit(next, items, None)
+    while (item := coming.result()) is not None:
+        coming = executor.submit(next, items, None)
+        yield item
 
 
 def _misfits(frames: Frames, bad: npt.NDArray[np.int8]) -> pl.DataFrame:
     """Describe the frames that were not understood."""
     chosen = np.flatnonzero(bad)
-    columns = (frames.start, frames.captured, frames.length, bad)
-    texts = [
-        f"frame of {length} bytes, {REASONS[reason]}: {frames.data[start : start + min(there, _SHOWN)].tobytes().hex()}"
-        for start, there, length, reason in zip(*(column[chosen].tolist() for column in columns), strict=True)
-    ]
-    return pl.DataFrame(
-        {"line": frames.number[chosen], "text": texts}, schema={"line": pl.Int64(), "text": pl.String()}
+    every = np.ndarray((len(frames.data) - _SHOWN + 1,), f"V{_SHOWN}", frames.data, 0, (1,))
+    heads = every[frames.start[chosen]].view(np.uint8).reshape(len(chosen), _SHOWN)
+    described = pl.DataFrame(
+        {
+            "line": frames.number[chosen],
+            "length": frames.length[chosen],
+            "reason": bad[chosen],
+            "head": hexadecimal(heads, np.minimum(frames.captured[chosen], _SHOWN)),
+        }
+    )
+    reason = pl.col("reason").replace_strict(REASONS, return_dtype=pl.String)
+    return described.select(
+        "line", pl.format("frame of {} bytes, {}: {}", "length", reason, "head").alias("text")
     )
 
 

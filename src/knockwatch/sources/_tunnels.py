@@ -1,0 +1,70 @@
+"""Packets within packets: GRE, VXLAN, IP in IP, one level. What the inner packet says is not known here."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from knockwatch.sources._link_headers import ethernet, version_of
+from knockwatch.sources._network_headers import Bytes, Network, Numbers, layout, network_at
+from knockwatch.sources._record_chains import Integers
+
+_IPV4, _UDP, _IPV6, _GRE = 4, 17, 41, 47
+_VXLAN_PORTS = (4789, 8472)
+"""RFC 7348 section 5, and what Linux took before there was one."""
+_HAS_NETWORK = 0x08
+_CHECKSUM, _ROUTING, _KEY, _SEQUENCE, _VERSION = 0x8000, 0x4000, 0x2000, 0x1000, 0x0007
+_BRIDGED, _ERSPAN, _ERSPAN3 = 0x6558, 0x88BE, 0x22EB
+_GRE_HEADER = layout(4, flags=(">u2", 0), ether=(">u2", 2))
+_UDP_HEADER = layout(16, port=(">u2", 2), flags=("u1", 8), reserved=("u1", 15))
+
+
+def unwrap(read: Bytes, network: Network) -> None:
+    """Put, in the place of packets that carry a packet, what they carry; what cannot be read stays as it is."""
+    protocol = network.protocol.copy()
+    for kind, begin in ((_GRE, _gre), (_UDP, _vxlan), (_IPV4, partial(_ip, 4)), (_IPV6, partial(_ip, 6))):
+        chosen = np.flatnonzero((protocol == kind) & ~network.fragment)
+        if not len(chosen):
+            continue
+        at, version = begin(read, network.transport[chosen])
+        chosen, at, version = chosen[version > 0], at[version > 0], version[version > 0]
+        end = np.minimum(network.end[chosen], np.maximum(network.stop[chosen], at))
+        inner = network_at(read, network.frame[chosen], version, at, end)
+        sound = inner.sound & (inner.stop > inner.at)
+        # One level: a carrier within is left as it is.
+        network.put(chosen[sound], inner.pick(sound))
+
+
+def _ip(version: int, _: Bytes, at: Integers) -> tuple[Integers, Numbers]:
+    """Find what IP carries directly (RFC 2003, 4213)."""
+    return at, np.full(len(at), version, dtype=np.int8)
+
+
+def _gre(read: Bytes, at: Integers) -> tuple[Integers, Numbers]:
+    """Find what GRE carries (RFC 2784 and 2890): IP, Ethernet, or a mirrored frame (ERSPAN, draft-foschiano-erspan)."""
+    header = read.records(at, _GRE_HEADER)
+    flags, ether = header["flags"], header["ether"]
+    sequence = flags & _SEQUENCE > 0
+    inner = at + 4 + 4 * (flags & _CHECKSUM > 0) + 4 * (flags & _KEY > 0) + 4 * sequence
+    version = version_of(ether)
+    # Of the first kind of ERSPAN there is neither a sequence nor a header.
+    inner = inner + 8 * ((ether == _ERSPAN) & sequence)
+    third = np.flatnonzero(ether == _ERSPAN3)
+    inner[third] += 12 + 8 * (read.one(inner[third] + 11) & 1)
+    bridged = np.flatnonzero(np.isin(ether, (_BRIDGED, _ERSPAN, _ERSPAN3)))
+    inner[bridged], version[bridged] = ethernet(read, inner[bridged])
+    # Version 1 is PPTP, whose packets are compressed or encrypted.
+    version[flags & (_ROUTING | _VERSION) > 0] = 0
+    return inner, version
+
+
+def _vxlan(read: Bytes, at: Integers) -> tuple[Integers, Numbers]:
+    """Find what VXLAN carries (RFC 7348)."""
+    header = read.records(at, _UDP_HEADER)
+    carries = np.isin(header["port"], _VXLAN_PORTS) & (header["flags"] & _HAS_NETWORK > 0)
+    carries &= header["reserved"] == 0
+    inner, version = at + 16, np.zeros(len(at), dtype=np.int8)
+    chosen = np.flatnonzero(carries)
+    inner[chosen], version[chosen] = ethernet(read, inner[chosen])
+    return inner, version
