@@ -28,6 +28,7 @@ INGESTION = timedelta(seconds=2)
 
 _LINE = re.compile(r"^(\S+) (\S+) ([a-z]+)(?:\[(\d+)\])?: (.*)$")
 _PACKET = re.compile(r"(IPT-\w+): IN=(\S*) .*SRC=(\S+) DST=(\S+) .*PROTO=(\w+)(?: SPT=(\d+) DPT=(\d+))?")
+_LOGGED_IN = re.compile(r"^Accepted \w+ for (\S+) from (\S+) port (\d+)")
 _STARTED = re.compile(r"type=SYSCALL msg=audit\((\d+\.\d+):(\d+)\).* ppid=(\d+) pid=(\d+).* exe=\"([^\"]*)\"")
 _ARGUMENTS = re.compile(r"type=EXECVE msg=audit\(\d+\.\d+:(\d+)\): argc=\d+ (.*)$")
 
@@ -139,12 +140,116 @@ def device_process_events(run: Path) -> list[Row]:
     return rows
 
 
+def _device_row(time: datetime, host: str, action: str, report: int) -> Row:
+    """Give what rows of all device tables begin with."""
+    return {
+        "Timestamp": time,
+        "TimeGenerated": time + INGESTION,
+        "DeviceId": "3f9a1c6e2b8d4f70a5e1c9b3d7f2a6e4c8b0d1f5",
+        "DeviceName": host,
+        "ActionType": action,
+        "ReportId": report,
+    }
+
+
+def _sshd() -> Row:
+    """Give the process that listens, takes connections, and lets people in."""
+    return {
+        "InitiatingProcessFileName": "sshd",
+        "InitiatingProcessFolderPath": "/usr/sbin/sshd",
+        "InitiatingProcessId": 700,
+        "InitiatingProcessCommandLine": "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups",
+        "InitiatingProcessParentFileName": "systemd",
+        "InitiatingProcessAccountName": "root",
+    }
+
+
+def device_network_events(run: Path) -> list[Row]:
+    """Give the packets that were let in as rows of DeviceNetworkEvents, after the listener that took them."""
+    rows: list[Row] = []
+    for packet in common_security_log(run):
+        time = packet["TimeGenerated"] - INGESTION
+        if not rows:
+            rows.append(
+                {
+                    **_device_row(time, packet["DeviceName"], "ListeningConnectionCreated", 2000),
+                    "LocalIP": "0.0.0.0",
+                    "LocalPort": 22,
+                    "RemoteIP": None,
+                    "RemotePort": None,
+                    "Protocol": "Tcp",
+                    **_sshd(),
+                    "AdditionalFields": None,
+                }
+            )
+        if packet["DeviceAction"] == "Accept":
+            rows.append(
+                {
+                    **_device_row(time, packet["DeviceName"], "InboundConnectionAccepted", 2000 + len(rows)),
+                    "LocalIP": packet["DestinationIP"],
+                    "LocalPort": packet["DestinationPort"],
+                    "RemoteIP": f"::ffff:{packet['SourceIP']}",
+                    "RemotePort": packet["SourcePort"],
+                    "Protocol": packet["Protocol"].title(),
+                    **_sshd(),
+                    "AdditionalFields": None,
+                }
+            )
+    return rows
+
+
+def device_events(run: Path) -> list[Row]:
+    """Give the packets that were dropped as rows of DeviceEvents, where Defender has what the firewall blocked."""
+    return [
+        {
+            **_device_row(
+                packet["TimeGenerated"] - INGESTION,
+                packet["DeviceName"],
+                "FirewallInboundConnectionBlocked",
+                3000 + number,
+            ),
+            "FileName": "",
+            "ProcessCommandLine": "",
+            "RegistryKey": "",
+            "LocalIP": packet["DestinationIP"],
+            "LocalPort": packet["DestinationPort"],
+            "RemoteIP": packet["SourceIP"],
+            "RemotePort": packet["SourcePort"],
+        }
+        for number, packet in enumerate(common_security_log(run))
+        if packet["DeviceAction"] == "Drop"
+    ]
+
+
+def device_logon_events(run: Path) -> list[Row]:
+    """Give the log-ins among those lines as rows of DeviceLogonEvents."""
+    rows: list[Row] = []
+    for row in syslog(run):
+        if found := _LOGGED_IN.match(row["SyslogMessage"]):
+            rows.append(
+                {
+                    **_device_row(
+                        row["TimeGenerated"] - INGESTION, row["HostName"], "LogonSuccess", 4000 + len(rows)
+                    ),
+                    "LogonType": "Network",
+                    "AccountName": found[1],
+                    "RemoteIP": found[2],
+                    "RemotePort": int(found[3]),
+                    **_sshd(),
+                }
+            )
+    return rows
+
+
 def main(run: Path, target: Path) -> None:
     """Write every table in every format."""
     tables: dict[str, Callable[[Path], list[Row]]] = {
         "Syslog": syslog,
         "CommonSecurityLog": common_security_log,
         "DeviceProcessEvents": device_process_events,
+        "DeviceNetworkEvents": device_network_events,
+        "DeviceEvents": device_events,
+        "DeviceLogonEvents": device_logon_events,
     }
     for name, rows_of in tables.items():
         rows = rows_of(run)
@@ -157,12 +262,47 @@ def main(run: Path, target: Path) -> None:
             folder = target / f"microsoft-{form}"
             folder.mkdir(parents=True, exist_ok=True)
             write(folder, name, rows)
+    _write_stream(
+        target / "defender-stream",
+        [
+            (name, row)
+            for name, rows_of in tables.items()
+            if name.startswith("Device")
+            for row in rows_of(run)
+        ],
+    )
+
+
+def _write_stream(folder: Path, rows: Iterable[tuple[str, Row]]) -> None:
+    """As Defender's streaming API writes records: lines of a blob, and a message of an Event Hub."""
+    records = [
+        {
+            "time": _bare({"t": row["TimeGenerated"]})["t"],
+            "tenantId": TENANT,
+            "operationName": "Publish",
+            "category": f"AdvancedHunting-{name}",
+            "properties": {
+                key: f"{value:%Y-%m-%dT%H:%M:%S.%f}0Z"
+                if isinstance(value, datetime)
+                else json.dumps(value)
+                if isinstance(value, dict)
+                else value
+                for key, value in row.items()
+                if key != "TimeGenerated"
+            },
+            "Tenant": "DefaultTenant",
+        }
+        for name, row in rows
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "PT1H.json").write_text("".join(json.dumps(record) + "\r\n" for record in records))
+    (folder / "event-hub.json").write_text(json.dumps({"records": records[-6:]}))
 
 
 def _write_csv(folder: Path, name: str, rows: Iterable[Row]) -> None:
     """As portals do: Defender's with words for months, Sentinel's in the American way; one with tabs."""
     rows = list(rows)
-    defender = name == "DeviceProcessEvents"
+    defender = name.startswith("Device")
     zone = "Local Time" if defender else "UTC"
     header = [f"{key} [{zone}]" if isinstance(value, datetime) else key for key, value in rows[0].items()]
     with (folder / f"{name}.csv").open("w", encoding="utf-8-sig", newline="") as out:
@@ -197,7 +337,11 @@ def _defender_time(time: datetime) -> str:
 def _write_json(folder: Path, name: str, rows: Iterable[Row]) -> None:
     """As an array, under ``value``, or under ``Results``; nulls left out."""
     records = [_bare(row) for row in rows]
-    wrapped: Any = {"Syslog": {"value": records}, "DeviceProcessEvents": {"Stats": {}, "Results": records}}
+    wrapped: Any = {
+        "Syslog": {"value": records},
+        "DeviceProcessEvents": {"Stats": {}, "Results": records},
+        "DeviceEvents": {"value": records},
+    }
     text = json.dumps(wrapped.get(name, records), indent=2 if name == "CommonSecurityLog" else None)
     (folder / f"{name}.json").write_text(text)
 

@@ -1,4 +1,4 @@
-"""Microsoft's three tables: their columns, types and CEF keys. What fills them, or asks them, is not here.
+"""Microsoft's tables: their columns, types and CEF keys. What fills them, or asks them, is not here.
 
 The columns are data (`content/schemas/*.tsv`), taken from the tables' published schemas
 (Azure/Azure-Sentinel, ``.script/tests/KqlvalidationsTests/CustomTables``; MicrosoftDocs/azure-docs,
@@ -16,6 +16,9 @@ import polars as pl
 from knockwatch.errors import KnockwatchError
 
 TABLES = ("Syslog", "CommonSecurityLog", "DeviceProcessEvents")
+"""Those that are views on the canonical tables."""
+DEVICE_TABLES = ("DeviceNetworkEvents", "DeviceEvents", "DeviceLogonEvents")
+"""Others of Defender's that are read, and stand in the canonical tables alone."""
 POLARS_TYPES: dict[str, pl.DataType] = {
     "datetime": pl.Datetime("us"),
     "int": pl.Int32(),
@@ -69,8 +72,9 @@ def cef_keys() -> dict[str, str]:
 @cache
 def _rows(table: str) -> tuple[dict[str, str], ...]:
     """Read a schema file and check that every column is named once and has a known type."""
-    if table not in TABLES:
-        raise SchemaError(f"there is no table {table}: there are {', '.join(TABLES)}")
+    known = (*TABLES, *DEVICE_TABLES)
+    if table not in known:
+        raise SchemaError(f"there is no table {table}: there are {', '.join(known)}")
     resource = files("knockwatch.content") / "schemas" / f"{table}.tsv"
     rows = tuple(csv.DictReader(resource.read_text("utf-8").splitlines(), delimiter="\t"))
     seen: set[str] = set()

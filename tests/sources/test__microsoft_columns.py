@@ -50,7 +50,7 @@ def test_a_few_columns_tell_the_table(names: str, table: str) -> None:
         "SyslogMessage,Computer",
         "TimeGenerated,SourceIP,DestinationIP,SourcePort,DestinationPort,FirewallAction,Protocol",
         "TimeGenerated,SourceIp,DestinationIp,DestinationPort,Protocol,Direction",
-        "Timestamp,DeviceName,ActionType,RemoteIP,RemotePort,InitiatingProcessCommandLine",
+        "Timestamp,ActionType,LogonType,Application,DestinationPort,AccountName,DeviceName",
         "Timestamp,DeviceName,ActionType,FileName,ProcessCommandLine,RemoteUrl,RegistryKey",
         "Timestamp,AlertId,EntityType,FileName,ProcessCommandLine",
         "TimeGenerated,Computer,EventID,CommandLine,NewProcessName",

@@ -69,6 +69,29 @@ SHAPES: Mapping[str, Shape] = {
             | {"RegistryKey", "FileOriginUrl", "AlertId", "EntityType"}
         ),
     ),
+    "DeviceNetworkEvents": Shape(
+        (frozenset({"ActionType"}), frozenset({"LocalIP", "LocalPort", "RemoteIP"})),
+        ("Timestamp", "TimeGenerated"),
+        frozenset(
+            {"RegistryKey", "FileOriginUrl", "ProcessCommandLine", "LogonType", "AlertId", "EntityType"}
+        )
+        | {"Application", "DestinationPort"},
+    ),
+    "DeviceEvents": Shape(
+        (
+            frozenset({"ActionType"}),
+            frozenset({"LocalIP", "LocalPort", "RemoteIP"}),
+            frozenset({"RegistryKey", "FileOriginUrl", "ProcessCommandLine"}),
+        ),
+        ("Timestamp", "TimeGenerated"),
+        frozenset({"LogonType", "AlertId", "EntityType"}),
+    ),
+    "DeviceLogonEvents": Shape(
+        (frozenset({"ActionType"}), frozenset({"LogonType"}), frozenset({"DeviceName", "DeviceId"})),
+        ("Timestamp", "TimeGenerated"),
+        # IdentityLogonEvents has the first two as well.
+        frozenset({"Application", "DestinationPort", "AlertId", "EntityType"}),
+    ),
 }
 
 
@@ -92,7 +115,7 @@ class Export:
 
 
 def recognise(names: Iterable[str], types: Iterable[str | None]) -> Export | None:
-    """Tell which of the three tables an export holds.
+    """Tell which of these tables an export holds.
 
     Parameters
     ----------
@@ -169,3 +192,20 @@ def _numbers(values: pl.Series, kind: str) -> pl.Series:
     if kind == "real":
         return texts.cast(pl.Float64, strict=False)
     return texts.str.replace(r"\.0+$", "").cast(pl.Int64, strict=False)
+
+
+class Cells:
+    """Columns of a frame that may be missing, for expressions: a missing or empty one is null."""
+
+    def __init__(self, frame: pl.DataFrame) -> None:
+        self.schema = frame.schema
+
+    def text(self, name: str) -> pl.Expr:
+        """Give a text column."""
+        if name not in self.schema:
+            return pl.lit(None, dtype=pl.String)
+        return pl.when(pl.col(name) != "").then(pl.col(name))
+
+    def value(self, name: str) -> pl.Expr:
+        """Give a column of numbers or times."""
+        return pl.col(name) if name in self.schema else pl.lit(None, dtype=pl.Int64)

@@ -1,22 +1,25 @@
-"""Exported rows of Sentinel's and Defender's tables to ours: messages, connections and processes.
+"""Exported rows of Sentinel's and Defender's tables to ours.
 
-Which table an export holds is `_microsoft_columns`' business, how it is written the formats'.
+Which table an export holds is `_microsoft_columns`' business, how it is written the formats', and what Defender's
+device tables say `_defender_events`'.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import polars as pl
 
 from knockwatch.clock import Clock
+from knockwatch.microsoft import TABLES
 from knockwatch.sources import Batch, Reading
 from knockwatch.sources._common_security_log import examine
+from knockwatch.sources._defender_events import AS_WRITTEN, Tables, log_ins, network, processes
 from knockwatch.sources._event_times import moments
-from knockwatch.sources._microsoft_columns import SHAPES, Export, typed
+from knockwatch.sources._microsoft_columns import SHAPES, Cells, Export, typed
 from knockwatch.sources.bodies import decode
 
-TITLE = "Sentinel or Defender export of Syslog, CommonSecurityLog or DeviceProcessEvents"
+TITLE = "Sentinel or Defender export of Syslog, CommonSecurityLog or device events"
 FILLS = (
     "Syslog",
     "CommonSecurityLog",
@@ -24,12 +27,10 @@ FILLS = (
     "messages",
     "connections",
     "processes",
+    "changes",
 )
 SAMPLE_RECORDS = 20
 """How many records are looked at to tell the table."""
-
-_FIRST_WORD = r'^\s*(?:"([^"]+)"|(\S+))'
-_LAST_PART = r"([^/\\]*)$"
 
 
 def batch(rows: pl.DataFrame, export: Export, reading: Reading) -> Batch:
@@ -51,24 +52,18 @@ def batch(rows: pl.DataFrame, export: Export, reading: Reading) -> Batch:
     """
     table = export.table
     frame = typed(rows, export, reading.clock)
-    fits = _fit(frame, table)
-    connections = None
-    if table == "CommonSecurityLog":
-        examined = examine(_as_written(frame, rows, ("SourcePort", "DestinationPort")), reading)
-        connections, fits = examined.connections, fits & examined.sound
+    derived, sound = _DERIVE[table](_as_written(frame, rows, table), reading)
+    fits = _fit(frame, table) & sound
     bad = _quoted(rows.filter(~fits))
-    frame, rows = frame.filter(fits), rows.filter(fits)
-    first = _first_of_equals(frame, table)
-    if connections is not None:
-        known = frame.filter(first).select("line")
-        result = Batch(
-            0, {"connections": connections.join(known, on="line", how="semi", maintain_order="left")}
-        )
-    else:
-        derive = _from_syslog if table == "Syslog" else _from_processes
-        result = derive(frame.filter(first), _when(frame, rows, table).filter(first), reading)
+    frame = frame.filter(fits)
+    first = frame.filter(_first_of_equals(frame, table)).select("line")
+    derived = {
+        name: part.join(first, on="line", how="semi", maintain_order="left") for name, part in derived.items()
+    }
+    result = _carried(derived["messages"], reading) if table == "Syslog" else Batch(0, derived)
     result.records = fits.len()
-    result.tables[table] = frame
+    if table in TABLES:
+        result.tables[table] = frame
     result.misfits = bad if result.misfits is None else pl.concat([result.misfits, bad])
     return result
 
@@ -97,16 +92,17 @@ def _first_of_equals(frame: pl.DataFrame, table: str) -> pl.Series:
     first = frame.select(pl.struct(pl.exclude("line")).is_first_distinct()).to_series()
     if table != "CommonSecurityLog":
         return first
-    cells = _Cells(frame)
+    cells = Cells(frame)
     ports = cells.value("SourcePort").is_not_null() & cells.value("DestinationPort").is_not_null()
     more = cells.text("AdditionalExtensions").is_not_null() | cells.text("_ItemId").is_not_null()
     return first | ~frame.select((ports | more).alias("told apart")).to_series()
 
 
-def _as_written(frame: pl.DataFrame, rows: pl.DataFrame, names: tuple[str, ...]) -> pl.DataFrame:
+def _as_written(frame: pl.DataFrame, rows: pl.DataFrame, table: str) -> pl.DataFrame:
     """Put columns back as they were exported, so that what is no number is seen, and add `time_us` and `time`."""
+    names = ("SourcePort", "DestinationPort") if table == "CommonSecurityLog" else AS_WRITTEN
     return frame.with_columns(rows[name].cast(pl.String) for name in names if name in frame.columns).hstack(
-        _when(frame, rows, "CommonSecurityLog")
+        _when(frame, rows, table)
     )
 
 
@@ -117,23 +113,6 @@ def _quoted(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.select(
         pl.col("line").cast(pl.Int64), pl.struct(pl.exclude("line")).struct.json_encode().alias("text")
     )
-
-
-class _Cells:
-    """Columns of a frame that may be missing, for expressions: a missing or empty one is null."""
-
-    def __init__(self, frame: pl.DataFrame) -> None:
-        self.schema = frame.schema
-
-    def text(self, name: str) -> pl.Expr:
-        """Give a text column."""
-        if name not in self.schema:
-            return pl.lit(None, dtype=pl.String)
-        return pl.when(pl.col(name) != "").then(pl.col(name))
-
-    def value(self, name: str) -> pl.Expr:
-        """Give a column of numbers or times."""
-        return pl.col(name) if name in self.schema else pl.lit(None, dtype=pl.Int64)
 
 
 def _when(frame: pl.DataFrame, written: pl.DataFrame, table: str) -> pl.DataFrame:
@@ -147,14 +126,12 @@ def _when(frame: pl.DataFrame, written: pl.DataFrame, table: str) -> pl.DataFram
     return frame.select("line", *names).hstack(raw).select(moment.alias("time_us"), text.alias("time"))
 
 
-def _from_syslog(frame: pl.DataFrame, when: pl.DataFrame, reading: Reading) -> Batch:
-    """Make messages, and what they carry.
-
-    What they carry stands in no exported CommonSecurityLog, so only the messages count as exported.
-    """
-    cells = _Cells(frame)
-    messages = frame.select(
-        "line",
+def _messages(frame: pl.DataFrame, reading: Reading) -> tuple[Tables, pl.Series]:
+    """Make messages of Syslog."""
+    del reading
+    cells = Cells(frame)
+    rows = frame.select(
+        *("line", "time_us", "time"),
         pl.coalesce(cells.text("HostName"), cells.text("Computer")).alias("host"),
         cells.text("Facility").alias("facility"),
         cells.text("SeverityLevel").alias("severity"),
@@ -162,53 +139,32 @@ def _from_syslog(frame: pl.DataFrame, when: pl.DataFrame, reading: Reading) -> B
         cells.value("ProcessID").cast(pl.Int64).alias("pid"),
         # Bodies are single lines.
         cells.text("SyslogMessage").fill_null("").str.replace_all(r"[\r\n]+", " ").alias("message"),
-    ).hstack(when)
+    )
+    return {"messages": rows}, pl.repeat(value=True, n=frame.height, dtype=pl.Boolean, eager=True)
+
+
+def _carried(messages: pl.DataFrame, reading: Reading) -> Batch:
+    """Read what messages carry.
+
+    What they carry stands in no exported CommonSecurityLog, so only the messages count as exported.
+    """
     result = decode(messages, reading)
     result.tables["messages"] = result.tables["messages"].with_columns(exported=pl.lit(value=True))
     return result
 
 
-def _from_processes(frame: pl.DataFrame, when: pl.DataFrame, reading: Reading) -> Batch:
-    """Make processes."""
-    del reading
-    cells = _Cells(frame)
-    rows = frame.select(
-        "line",
-        cells.text("DeviceName").alias("host"),
-        cells.text("AccountName").alias("user"),
-        _image(cells.text, "").alias("image"),
-        cells.text("ProcessCommandLine").alias("command_line"),
-        cells.value("ProcessId").alias("pid"),
-        _image(cells.text, "InitiatingProcess").alias("parent_image"),
-        cells.text("InitiatingProcessCommandLine").alias("parent_command_line"),
-        cells.value("InitiatingProcessId").alias("parent_pid"),
-        pl.lit(value=True).alias("exported"),
-    ).hstack(when)
-    return Batch(0, {"processes": rows})
+def _connections(frame: pl.DataFrame, reading: Reading) -> tuple[Tables, pl.Series]:
+    """Make connections of CommonSecurityLog."""
+    examined = examine(frame, reading)
+    return {"connections": examined.connections}, examined.sound
 
 
-def _image(text: Callable[[str], pl.Expr], prefix: str) -> pl.Expr:
-    """Give a program's path, as far as it is known.
-
-    FolderPath is the program's path on Windows and at times only its folder. On Linux FileName can be empty, or
-    ``/``, so that the command line alone names the program.
-    """
-    folder, file = text(f"{prefix}FolderPath"), text(f"{prefix}FileName")
-    file = pl.when(file.str.contains(r"[^/\\]")).then(file)
-    command = text("InitiatingProcessCommandLine" if prefix else "ProcessCommandLine")
-    word = pl.coalesce(command.str.extract(_FIRST_WORD, 1), command.str.extract(_FIRST_WORD, 2))
-    separator = pl.when(folder.str.contains(r"\\|^[A-Za-z]:")).then(pl.lit("\\")).otherwise(pl.lit("/"))
-    last = folder.str.extract(_LAST_PART, 1)
-    joined = folder.str.strip_chars_end("/\\") + separator + file
-    return (
-        pl.when(folder.is_null())
-        .then(pl.coalesce(file, word))
-        .when(
-            last.str.to_lowercase() == pl.coalesce(file, word.str.extract(_LAST_PART, 1)).str.to_lowercase()
-        )
-        .then(folder)
-        .when(file.is_not_null())
-        .then(joined)
-        # A folder alone names no program; the command line does.
-        .otherwise(pl.coalesce(word, pl.when(last != "").then(folder)))
-    )
+_DERIVE: Mapping[str, Callable[[pl.DataFrame, Reading], tuple[Tables, pl.Series]]] = {
+    "Syslog": _messages,
+    "CommonSecurityLog": _connections,
+    "DeviceProcessEvents": lambda frame, _: processes(frame),
+    "DeviceNetworkEvents": lambda frame, _: network(frame),
+    "DeviceEvents": lambda frame, _: network(frame),
+    "DeviceLogonEvents": lambda frame, _: log_ins(frame),
+}
+"""What makes rows of each table, and says which of its records make sense."""

@@ -1,4 +1,4 @@
-"""Exports of Syslog, CommonSecurityLog and DeviceProcessEvents as CSV or TSV. JSON and Parquet are other modules.
+"""Exports of Sentinel's and Defender's tables as CSV or TSV. JSON and Parquet are other modules.
 
 Fields follow RFC 4180, with commas or tabs whatever the file is called. Columns that Microsoft's table does not
 have are ignored, of columns that come twice the first counts. A line break inside a field reads as a newline.

@@ -1,4 +1,4 @@
-"""Exports of Syslog, CommonSecurityLog and DeviceProcessEvents as JSON documents. JSON lines are another module.
+"""Exports of Sentinel's and Defender's tables as JSON documents. JSON lines are another module.
 
 A document is an array, an object that holds one (``{"value": […]}`` of REST APIs, ``{"Results": […]}`` of
 Defender's), or objects one after the other that span lines. Records are read one at a time, whatever the size.
@@ -13,7 +13,7 @@ from itertools import islice
 
 import polars as pl
 
-from knockwatch.microsoft import TABLES, columns
+from knockwatch.microsoft import columns
 from knockwatch.sources import Batch, Format, Head, Reading
 from knockwatch.sources._json_documents import (
     MISFITS,
@@ -25,7 +25,7 @@ from knockwatch.sources._json_documents import (
     records_of,
 )
 from knockwatch.sources._json_lines import object_of
-from knockwatch.sources._microsoft_columns import Export, recognise
+from knockwatch.sources._microsoft_columns import SHAPES, Export, recognise
 from knockwatch.sources._microsoft_export import FILLS, SAMPLE_RECORDS, TITLE, batch
 
 HOLDERS = ("value", "Results", "results")
@@ -88,7 +88,7 @@ def _prefix(start: bytes) -> str | None:
 
     if start.startswith(b"["):
         return "item"
-    known = {name for table in TABLES for name in columns(table)}
+    known = {name for table in SHAPES for name in columns(table)}
     try:
         for prefix, event, value in ijson.parse(io.BytesIO(start), multiple_values=True):
             if event == "start_array" and prefix in HOLDERS:

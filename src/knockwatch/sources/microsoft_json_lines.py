@@ -1,4 +1,4 @@
-"""Exports of Syslog, CommonSecurityLog and DeviceProcessEvents as one JSON object a line. Arrays are another module."""
+"""Exports of Sentinel's and Defender's tables as one JSON object a line. Arrays are another module."""
 
 from __future__ import annotations
 
