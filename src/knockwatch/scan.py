@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import TYPE_CHECKING, Literal
 
 import polars as pl
@@ -39,12 +40,17 @@ class Result:
         Every finding before cases; with the rule set ``seed`` the specification's union with its exact columns.
     workspace
         Tables and file summaries of what was read; still open.
+    problems
+        Sentences on what could not be read at all.
+    seconds
+        How long the parts took: `evidence` (parsed), `rules` (all detections), `cases` (built and quoted).
     """
 
     cases: list[Case]
     findings: pl.DataFrame
     workspace: Workspace
     problems: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
 
 
 def scan(
@@ -83,7 +89,9 @@ def scan(
         If nothing could be read.
     """
     config = config or Config()
+    began = perf_counter()
     ingest(arguments, config.evidence, workspace, progress, lean=rules == "all")
+    parsed = perf_counter()
     findings: list[Finding] = []
     with Engine(workspace, memory_limit=memory_limit, since_us=since_us, until_us=until_us) as engine:
         tables = engine.tables()
@@ -94,6 +102,7 @@ def scan(
             tables = with_pairs(tables, config.thresholds, engine.cached)
             findings += _detect(engine, tables, config.thresholds)
             table = findings_table(findings)
+        ruled = perf_counter()
         named = {
             finding.destination: finding.host
             for finding in findings
@@ -110,7 +119,8 @@ def scan(
             number for number, summary in enumerate(workspace.summaries) if summary.rate_limited
         ),
     )
-    return Result(cases, table, workspace, list(workspace.problems))
+    seconds = {"evidence": parsed - began, "rules": ruled - parsed, "cases": perf_counter() - ruled}
+    return Result(cases, table, workspace, list(workspace.problems), seconds)
 
 
 def _detect(engine: Engine, tables: Mapping[str, ir.Table], thresholds: Thresholds) -> Iterator[Finding]:

@@ -39,6 +39,7 @@ def summarise(result: Result, asked: Mapping[str, Any] | None = None) -> dict[st
             **{name: version(name) for name in LIBRARIES},
         },
         "asked": dict(asked or {}),
+        "seconds": {part: round(seconds, 3) for part, seconds in result.seconds.items()},
         "lines": sum(file.lines for file in files),
         "not_understood": sum(file.not_understood for file in files),
         "malformed_lines": sum(file.malformed_lines for file in files),
