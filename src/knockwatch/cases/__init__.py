@@ -84,6 +84,9 @@ class Case:
     missing: list[str] = field(default_factory=list)
     evidence: list[Quote] = field(default_factory=list)
     explanation: list[str] = field(default_factory=list)
+    playbook: str | None = None
+    guide: str | None = None
+    hunts: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """Give the case as the JSON contract has it."""

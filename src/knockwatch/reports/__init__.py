@@ -19,6 +19,11 @@ FORMATS: Mapping[str, str] = {
     "json": "knockwatch.reports.machine:write_json",
     "jsonl": "knockwatch.reports.machine:write_jsonl",
     "csv": "knockwatch.reports.machine:write_csv",
+    "markdown": "knockwatch.reports.markdown:write_markdown",
+    "ocsf": "knockwatch.reports.ocsf:write_ocsf",
+    "stix": "knockwatch.reports.stix:write_stix",
+    "navigator": "knockwatch.reports.navigator:write_navigator",
+    "timesketch": "knockwatch.reports.timesketch:write_timesketch",
 }
 """Format to the function that writes it; named rather than imported, so that ``--help`` stays fast."""
 

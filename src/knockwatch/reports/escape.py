@@ -1,7 +1,7 @@
-"""How evidence is made safe to show, in this one place: for terminals, for JSON that is read on one, for spreadsheets.
+"""How evidence is made safe to show, in this one place: for terminals, JSON read on one, spreadsheets and Markdown.
 
 Evidence is written by whoever attacks: a log line may hold terminal escapes that clear the screen, marks that turn
-the reading direction around, characters that nobody sees, or a formula.
+the reading direction around, characters that nobody sees, a formula, a link or markup.
 """
 
 from __future__ import annotations
@@ -18,6 +18,17 @@ _UNSEEN = re.compile(
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What makes a spreadsheet take a cell for a formula (OWASP, CSV Injection)."""
+_TICKS = re.compile("`+")
+_WORD = re.compile(r"[(]?[^\W_]+(?:['’/-][^\W_]+)*[)]?[.,;:]*")
+"""A word without a character that Markdown, a forge's mentions or its links give a meaning."""
+_ITEM = re.compile(r"\d+[.)]")
+"""What begins an item of a numbered list."""
+
+
+class Markdown(str):
+    """Text that can stand in Markdown as it is: our own, or made safe by `code_span` or `plain_words`."""
+
+    __slots__ = ()
 
 
 def visible(text: str) -> str:
@@ -48,6 +59,32 @@ def cell(text: str) -> str:
     """Make a CSV cell that a spreadsheet takes for text: an apostrophe goes before what would be a formula."""
     shown = visible(text)
     return f"'{shown}" if text.startswith(_FORMULA) else shown
+
+
+def code_span(text: str) -> Markdown:
+    """Write text as a Markdown code span, in which nothing has a meaning: no markup, no link, no mention.
+
+    A table would part it at a ``|``: none of ours holds evidence.
+    """
+    shown = visible(text)
+    if not shown.strip():
+        return Markdown("(empty)")
+    fence = "`" * (max(map(len, _TICKS.findall(shown)), default=0) + 1)
+    pad = " " if shown[0] in "` " or shown[-1] in "` " else ""
+    return Markdown(f"{fence}{pad}{shown}{pad}{fence}")
+
+
+def plain_words(text: str) -> Markdown:
+    """Write a sentence as Markdown: plain words as they are, all else (addresses, names, commands) as code spans."""
+    parts: list[str] = []
+    odd: list[str] = []
+    for word in visible(text).split(" "):
+        if _WORD.fullmatch(word) and not _ITEM.fullmatch(word):
+            parts += [code_span(" ".join(odd))] * bool(odd) + [word]
+            odd = []
+        elif word:
+            odd.append(word)
+    return Markdown(" ".join([*parts, *[code_span(" ".join(odd))] * bool(odd)]))
 
 
 def _is_unsafe(mark: str) -> bool:

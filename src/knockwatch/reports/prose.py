@@ -1,7 +1,8 @@
-"""One case in prose: what happened, why it is believed, what else it could be, and the evidence."""
+"""One case in prose: what happened, why it is believed, what else it could be, the evidence, and what to do."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TextIO
 
@@ -9,11 +10,13 @@ from rich.console import Console
 from rich.text import Text
 
 from knockwatch.cases import Attempt, Case, Entry
+from knockwatch.guidance import guidance
 from knockwatch.reports.escape import visible
 from knockwatch.reports.layout import block, console_for, indented, put
 from knockwatch.reports.words import SIGNALS, Glyphs, legs, moment, only_tries, route, title, when
 
 BULLET = "  - "
+_ITEM = re.compile(r"(?:-|\d+\.) ")
 USES_SHOWN = 20
 """Attempts and entries listed; a door in daily use has thousands."""
 
@@ -31,6 +34,26 @@ def write_prose(case: Case, stream: TextIO) -> None:
     _evidence(console, case)
     rules, techniques = ", ".join(case.rules) or "none", ", ".join(case.attack) or "none"
     _section(console, "Rules and techniques", [f"rules {rules}; ATT&CK {techniques}"])
+
+
+def write_guidance(case: Case, stream: TextIO) -> None:
+    """Write what to do about a case: its playbook, guide and related techniques, with commands indented and whole."""
+    console = console_for(stream)
+    put(console, "")
+    command = False
+    for line in guidance(case).whole.splitlines():
+        if line.startswith("```"):
+            command = not command
+        elif command or line.startswith("|"):
+            put(console, f"    {line}" if command else line)
+        else:
+            item = _ITEM.match(line)
+            mark = f"  {item[0]}" if item else ""
+            block(
+                console,
+                Text(mark),
+                Text(line[item.end() :] if item else line, "bold" if line[:1] == "#" else ""),
+            )
 
 
 def _heading(console: Console, case: Case, glyphs: Glyphs) -> None:

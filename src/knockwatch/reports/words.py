@@ -111,6 +111,12 @@ def route(case: Case, glyphs: Glyphs) -> str:
     return sources or (f"on {target}" if target else "")
 
 
+def one_line(case: Case, glyphs: Glyphs) -> str:
+    """Say what a case is about and who acted: ``door tcp/22 behind …: 198.51.100.7 → srv1 (192.0.2.1)``."""
+    about = " ".join(filter(None, title(case, glyphs)))
+    return ": ".join(filter(None, (about, route(case, glyphs))))
+
+
 def when(case: Case, glyphs: Glyphs) -> str:
     """Write the time or the span, to the second, the second date only where it differs."""
     first, last = moment(case.first_seen), moment(case.last_seen)

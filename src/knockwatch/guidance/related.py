@@ -1,0 +1,67 @@
+"""Techniques and detections that go with a case: chosen from ``content/related.toml``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from knockwatch.guidance.choice import content, tags
+from knockwatch.reports.escape import Markdown
+
+if TYPE_CHECKING:
+    from knockwatch.cases import Case
+
+_ID = re.compile(r"T\d{4}(?:\.\d{3})?", re.ASCII)
+ATTACK_VERSION = "19"
+"""The version of ATT&CK whose ids and names ``related.toml`` has."""
+
+
+@dataclass(frozen=True)
+class Technique:
+    """A technique of ATT&CK, why it goes with a case, and who detects it: our rules, and public ones."""
+
+    id: Markdown
+    name: Markdown
+    why: Markdown
+    rules: tuple[Markdown, ...]
+    public: tuple[Markdown, ...]
+
+    @property
+    def address(self) -> Markdown:
+        """Its page."""
+        return Markdown(f"https://attack.mitre.org/techniques/{self.id.replace('.', '/')}/")
+
+
+def related(case: Case) -> list[Technique]:
+    """Choose the techniques that go with a case, in the order of the data file."""
+    known = tags(case)
+    return [technique for when, technique in _techniques() if known & when]
+
+
+def techniques(case: Case) -> list[str]:
+    """List the ids of techniques that a case names; a file from elsewhere may name anything."""
+    return [technique for technique in dict.fromkeys(case.attack) if _ID.fullmatch(technique)]
+
+
+def technique_name(technique: str) -> str | None:
+    """Name a technique; None for one that the data file does not have."""
+    names: dict[str, str] = {**content()["name"], **{known.id: known.name for _, known in _techniques()}}
+    return names.get(technique)
+
+
+def _techniques() -> list[tuple[set[str], Technique]]:
+    """Read the data file: when each technique belongs to a case, and the technique."""
+    return [
+        (
+            set(entry["when"]),
+            Technique(
+                Markdown(entry["id"]),
+                Markdown(entry["name"]),
+                Markdown(entry["why"].strip()),
+                tuple(map(Markdown, entry["rules"])),
+                tuple(map(Markdown, entry["public"])),
+            ),
+        )
+        for entry in content()["technique"]
+    ]
