@@ -116,7 +116,7 @@ CHANGES: Mapping[str, Column] = {
     "kind": Column(
         TEXT,
         "rule-added, rule-removed, listener-opened, listener-closed, socket-opened, filter-attached, "
-        f"{CONFIGURED}; what a snapshot shows has no time",
+        f"{CONFIGURED}, process-seen, file-seen; what a snapshot shows has no time",
     ),
     "actor": Column(TEXT, "process that made the change"),
     "actor_parent": Column(TEXT, "its parent"),

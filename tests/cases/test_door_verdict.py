@@ -7,6 +7,8 @@ from knockwatch.cases.door_words import tell_door
 from knockwatch.cases.story import Story
 from knockwatch.detections import Finding
 
+from .samples import client
+
 SHUT = {"closed_to": 5, "sessions": 3, "unexplained": 0, "occurrences": 3}
 
 
@@ -61,3 +63,14 @@ def test_clocks_that_were_corrected_are_told_of(skew_us: int, told: bool) -> Non
     sentences = list(tell_door(story("sequence", ("tcp/1", "tcp/2"), skew_us=skew_us)))
 
     assert any("clocks differ by up to 3.0 s" in sentence for sentence in sentences) == told
+
+
+def test_a_knock_client_beside_it_leaves_no_coincidence() -> None:
+    """What is an alert alone stays one when the traffic of the same knock is at hand."""
+    doubtful = story("sequence", ("tcp/80", "tcp/443"), closed_to=0, uses=1)
+    assert judge_door(doubtful).status == "lead"
+    doubtful.findings.append(client())
+
+    verdict = judge_door(doubtful)
+    assert verdict.status == "alert"
+    assert any("program that sends knocks" in words for words, _ in verdict.parts)

@@ -29,7 +29,8 @@ from knockwatch.detections._client_commands import Sent, clients
         ("hping3 -2 -p 7000 h", Sent("hping3", "h", ("udp/7000",))),
         ("hping3 -1 -c 1 -d 56 h", Sent("hping3", "h", ("icmp",))),
         ("nping --tcp -p 7000,8000 --flags syn -c 1 h", Sent("nping", "h", ("tcp/7000", "tcp/8000"))),
-        ("nping --icmp h", Sent("nping", "h", ("icmp",))),
+        ("nping --icmp --data-string word h", Sent("nping", "h", ("icmp",))),
+        ("nping --icmp --data-length 56 h", Sent("nping", "h")),
     ],
 )
 def test_a_command_line_is_read(command_line: str, sent: Sent) -> None:

@@ -85,6 +85,19 @@ def test_one_call_a_port_is_one_sequence(workspace: Workspace) -> None:
     assert finding.note == "alice on ws1 ran hping3 at 203.0.113.10: tcp/7000, tcp/8000, tcp/9000."
 
 
+def test_calls_that_begin_again_or_after_a_pause_are_several(workspace: Workspace) -> None:
+    ports = (7000, 8000, 9000, 7000, 8000, 9000)
+    rows = [
+        process(f"hping3 -S -p {port} -c 1 203.0.113.10", after=after) for after, port in enumerate(ports)
+    ]
+    rows += [
+        process(f"hping3 -S -p {port} -c 1 203.0.113.10", after=12 + after)
+        for after, port in enumerate((2222, 3333, 4444))
+    ]
+    put(workspace, "processes", rows)
+    assert [len(finding.sequence) for finding in found(workspace, DETECTION)] == [3, 3, 3]
+
+
 def test_calls_far_apart_are_several(workspace: Workspace) -> None:
     put(
         workspace,
@@ -104,9 +117,109 @@ def test_a_knock_option_of_an_unknown_program_is_a_client(workspace: Workspace) 
     assert (finding.kind, finding.leg) == ("client", None)
 
 
+def touched(
+    tool: str, *ports: int, after: float = 0, pause: float = 0.5, **more: Any
+) -> list[dict[str, Any]]:
+    return [
+        process(tool.format(port), f"/usr/bin/{tool.partition(' ')[0]}", after + pause * index, **more)
+        for index, port in enumerate(ports)
+    ]
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [
+        "nc -z -w1 203.0.113.10 {}",
+        "socat /dev/null TCP:203.0.113.10:{}",
+        "nmap -Pn --max-retries 0 -p {} 203.0.113.10",
+        "curl -m 1 http://203.0.113.10:{}",
+        "bash -c 'echo > /dev/tcp/203.0.113.10/{}'",
+        "powershell Test-NetConnection 203.0.113.10 -Port {}",
+        "python3 -c \"import socket;socket.socket().connect_ex(('203.0.113.10',{}))\"",
+    ],
+)
+def test_general_tools_that_touch_ports_in_a_row_are_a_run(workspace: Workspace, tool: str) -> None:
+    put(workspace, "processes", touched(tool, 7000, 8001, 9002))
+    [finding] = found(workspace, DETECTION)
+    assert (finding.kind, finding.label) == ("client", "PortsTouchedInARow")
+    assert (finding.destination, finding.sequence) == ("203.0.113.10", ("tcp/7000", "tcp/8001", "tcp/9002"))
+    assert finding.order_known
+
+
+def test_a_log_in_right_after_makes_a_run_a_knock(workspace: Workspace) -> None:
+    rows = touched("nc -z -w1 203.0.113.10 {}", 7000, 8001, 9002)
+    put(workspace, "processes", [*rows, process("ssh root@203.0.113.10", "/usr/bin/ssh", 3)])
+    [finding] = found(workspace, DETECTION)
+    assert finding.label == "PortsTouchedBeforeLogIn"
+    assert "logged in there at once" in finding.note
+
+
+@pytest.mark.parametrize(
+    ("log_in", "after"), [("ssh root@203.0.113.11", 3), ("ssh root@203.0.113.10", 60), ("ls", 3)]
+)
+def test_a_log_in_elsewhere_or_later_does_not(workspace: Workspace, log_in: str, after: float) -> None:
+    rows = touched("nc -z -w1 203.0.113.10 {}", 7000, 8001, 9002)
+    put(workspace, "processes", [*rows, process(log_in, after=after)])
+    assert [finding.label for finding in found(workspace, DETECTION)] == ["PortsTouchedInARow"]
+
+
+def test_a_shells_loop_and_what_it_starts_are_one_run(workspace: Workspace) -> None:
+    loop = "bash -c 'for p in 7000 8001 9002; do nc -z -w1 203.0.113.10 $p; done'"
+    rows = [process(loop), *touched("nc -z -w1 203.0.113.10 {}", 7000, 8001, 9002, after=0.1)]
+    finding = only(workspace, *rows)
+    assert finding.sequence == ("tcp/7000", "tcp/8001", "tcp/9002")
+    assert len(finding.pointers) == 4
+
+
+def test_two_knocks_are_two_runs(workspace: Workspace) -> None:
+    rows = touched("nc -z 203.0.113.10 {}", 7000, 8001, 9002)
+    rows += touched("nc -z 203.0.113.10 {}", 8881, 7777, 9991, after=6)
+    put(workspace, "processes", rows)
+    assert [len(finding.sequence) for finding in found(workspace, DETECTION)] == [3, 3]
+
+
+def test_nmap_shuffles_a_list_unless_told_otherwise(workspace: Workspace) -> None:
+    assert not only(workspace, process("nmap -p 7000,8001,9002 203.0.113.10")).order_known
+
+
+def test_a_loop_of_a_packet_crafter_is_read(workspace: Workspace) -> None:
+    finding = only(workspace, process("for p in 7000 8000 9000; do hping3 -S -c 1 -p $p 203.0.113.10; done"))
+    assert finding.sequence == ("tcp/7000", "tcp/8000", "tcp/9000")
+    assert finding.order_known
+
+
+def test_a_monitors_run_before_a_log_in_stays_a_run(workspace: Workspace) -> None:
+    by = {"parent_image": "/usr/sbin/nrpe"}
+    rows = touched("nc -z 203.0.113.10 {}", 7000, 8001, 9002, **by)
+    put(workspace, "processes", [*rows, process("ssh monitor@203.0.113.10", "/usr/bin/ssh", 3, **by)])
+    assert [finding.label for finding in found(workspace, DETECTION)] == ["PortsTouchedInARow"]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        touched("nc -zv 203.0.113.10 {}", 22, 80, 443, 3306),
+        touched("nc -z 203.0.113.10 {}", 7001, 7001, 7001, 7001, pause=3),
+        touched("nc -z 203.0.113.10 {}", 7001, 8001),
+        touched("nc -z 203.0.113.10 {}", *range(7001, 7015)),
+        touched("nc -z 203.0.113.10 {}", 7001, 8001, 9002, pause=120),
+        [process(f"nc -z 203.0.113.{host} 700{host}", after=host) for host in range(9)],
+        [process("nmap -p 22,80,443,8080 203.0.113.10")],
+        [process("nmap -p- 203.0.113.10")],
+        [process("powershell 22,80,443,3389 | % { Test-NetConnection 203.0.113.10 -Port $_ }")],
+        [process("ssh root@203.0.113.10"), process("curl http://203.0.113.10:8080/", after=1)],
+    ],
+)
+def test_checks_of_services_and_scans_are_no_runs(workspace: Workspace, rows: list[dict[str, Any]]) -> None:
+    put(workspace, "processes", rows)
+    assert found(workspace, DETECTION) == []
+
+
 @pytest.mark.parametrize(
     ("command_line", "image"),
     [
+        ("nping --icmp -c 4 --data-length 56 203.0.113.10", "/usr/bin/nping"),
+        ("hping3 --icmp -c 3 203.0.113.10", "/usr/sbin/hping3"),
         ("man knock", "/usr/bin/man"),
         ("apt install knock fwknop", "/usr/bin/apt"),
         ("knocker 203.0.113.10", "/usr/bin/knocker"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from knockwatch.detections._command_lines import commands, program
+from knockwatch.detections._port_touches import unrolled
 
 CRAFTERS = ("hping3", "nping")
 CLIENTS = ("knock", "fwknop", *CRAFTERS)
@@ -31,6 +32,14 @@ _HPING_VALUED = frozenset(
         for name in ("sign", "ttl", "id", "win", "setseq", "setack", "tos", "icmptype", "icmpcode")
     ]
 )
+
+_HPING_ODD = frozenset(
+    {"-d", "--data", "-E", "--file", "-e", "--sign", "-C", "--icmptype", "-K", "--icmpcode"}
+)
+_NPING_ODD = frozenset({"--data", "--data-string", "--icmp-type", "--icmp-code", "--icmp-id", "--id"})
+"""What makes an echo request other than a ping's."""
+_PING_BYTES = "56"
+"""Payload of ping (iputils ping(8))."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +87,7 @@ def clients(command_line: str, image: str | None = None) -> list[Sent]:
     list
         One for each client; empty where there is none, or where it only prints its help.
     """
-    started = commands(command_line)
+    started = commands(unrolled(command_line))
     name = program(image or "")
     if name in CLIENTS and not any(program(words[0]) in CLIENTS for words in started):
         started = [[name, *(started[0][1:] if started else [])]]
@@ -117,7 +126,8 @@ def _hping3(words: Sequence[str]) -> Sent:
     plain = _plain(words, _HPING_VALUED)
     flags = set(words)
     if flags & {"-1", "--icmp"}:
-        return Sent("hping3", plain[-1] if plain else None, ("icmp",))
+        told = ("icmp",) if flags & _HPING_ODD else ()
+        return Sent("hping3", plain[-1] if plain else None, told)
     protocol = "udp" if flags & {"-2", "--udp"} else "tcp"
     port = (_value(words, "-p", "--destport") or "").lstrip("+")
     return Sent("hping3", plain[-1] if plain else None, _steps([port], protocol))
@@ -129,7 +139,10 @@ def _nping(words: Sequence[str]) -> Sent:
     protocol = "udp" if "--udp" in flags else "tcp"
     ports = (_value(words, "-p", "--dest-port") or "").split(",")
     target = next((word for word in reversed(words) if not word.startswith("-")), None)
-    return Sent("nping", target, ("icmp",) if "--icmp" in flags else _steps(ports, protocol))
+    if "--icmp" in flags:
+        odd = flags & _NPING_ODD or _value(words, "--data-length", "--data-length") not in {None, _PING_BYTES}
+        return Sent("nping", target, ("icmp",) if odd else ())
+    return Sent("nping", target, _steps(ports, protocol))
 
 
 _READERS: Mapping[str, Callable[[Sequence[str]], Sent]] = {

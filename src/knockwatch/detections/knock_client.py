@@ -1,12 +1,13 @@
-"""Programs that knock: knock, fwknop, hping3 and nping, wherever a process record shows them.
+"""Programs that knock: knock, fwknop, hping3 and nping, and general tools that touch several ports in a row.
 
-What a command line sends is read in `_client_commands`; who may run it is for the context to say.
+What a command line sends is read in `_client_commands` and `_port_touches`; who may run it is for the context to say.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import ibis
@@ -16,6 +17,8 @@ from knockwatch.config import Thresholds
 from knockwatch.detections import Finding, Pointer, Rule, Signal
 from knockwatch.detections._client_commands import CLIENTS, CRAFTERS, Sent, clients
 from knockwatch.detections._kusto import dated, has_any, in_any_case
+from knockwatch.detections._port_touches import ENTERS, TOOLS
+from knockwatch.detections._touch_runs import ENTERED, FEWEST, PAUSE_TIMES, PAUSE_US, TOUCHED, Run, runs
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -38,9 +41,10 @@ RULE = Rule(
     title="Knock client started",
     description=(
         "A process knocks: knock, fwknop, or hping3 and nping sending single packets; or a command line names a "
-        "knock option or knockd's configuration."
+        "knock option or knockd's configuration; or general tools (nc, socat, nmap, curl, /dev/tcp, PowerShell, "
+        "Python) touch several ports of one host in a row, which alone is a lead, and before a log-in there an alert."
     ),
-    labels=(LABEL,),
+    labels=(LABEL, TOUCHED, ENTERED),
     attack=("T1205.001",),
     data_sources=("Process: Process Creation",),
     tables=("processes",),
@@ -48,6 +52,7 @@ RULE = Rule(
         "Administrators who knock at their own doors; declare them under [context] administrators.",
         "Developers and network engineers who test a firewall with hping3 or nping; declare them under developers.",
         "Packaging and configuration management that touch knockd.conf.",
+        "Checks of ports that no common service has.",
     ),
     severity="high",
     confidence="medium",
@@ -91,32 +96,86 @@ class KnockClient:
         processes = tables["processes"]
         image: Any = processes.image
         command: Any = processes.command_line
-        # A name that ends where another word begins; what it does there is read afterwards.
-        named = rf"(?i)(?:^|[\s/\\\"'=;&|(])(?:{'|'.join(CLIENTS)})(?:\.exe)?(?:$|[\s\"';&|)])"
+        named = _named(CLIENTS)
         wanted = (
             image.re_search(named).fill_null(False)  # noqa: FBT003 - Ibis takes the value alone
             | command.re_search(named).fill_null(False)  # noqa: FBT003
             | has_any(command, _TELLING_ARGUMENTS)
         )
-        return processes.filter(wanted).select(
+        touching = _touching(image, command)
+        hosts = processes.filter(touching).select(named=processes.host.fill_null("")).distinct()
+        enters = image.re_search(_named(ENTERS)) | command.re_search(_named(ENTERS))
+        entering = ibis.coalesce(enters, ibis.literal(value=False)) & processes.host.fill_null("").isin(
+            hosts.named
+        )
+        return processes.filter(wanted | touching | entering).select(
             "time_us",
             "file",
             "line",
             "host",
             "user",
             "image",
+            "parent_image",
+            "parent_command_line",
             command_line=command.substr(0, _LONGEST_COMMAND),
         )
 
     def findings(self, candidates: pl.DataFrame, thresholds: Thresholds) -> Iterator[Finding]:
         """Read what each client sends; records of one start, and starts that send one step each, become one finding."""
-        told = [
-            finding
-            for row in candidates.sort("time_us", "file", "line").iter_rows(named=True)
-            for finding in _of_process(row, thresholds)
-        ]
+        rows = candidates.sort("time_us", "file", "line").rows(named=True)
+        told = [finding for row in rows for finding in _of_process(row, thresholds)]
         gap_us = int(thresholds.sequence_gap_seconds * 1_000_000)
         yield from _chained(_once(told), gap_us, thresholds.sequence_probes_max)
+        yield from map(_of_run, runs(rows, thresholds))
+
+
+def _named(names: Iterable[str]) -> str:
+    """Write a pattern for programs' names, each ending where another word begins."""
+    return rf"(?i)(?:^|[\s/\\\"'=;&|(])(?:{'|'.join(sorted(names))})(?:\.exe)?(?:$|[\s\"';&|)])"
+
+
+def _touching(image: Any, command: Any) -> Any:
+    """Select processes that may touch ports by a general tool; what they do is read afterwards."""
+    plain = [name for name in TOOLS if name not in {"curl", "wget"}]
+    patterns = (
+        _named(plain),
+        r"(?i)(?:curl|wget)\b.*:\d{2,5}",
+        r"/dev/(?:tcp|udp)/",
+        r"(?i)test-netconnection|\btnc\b|sockets\.(?:tcp|udp)client|portknock",
+        r"(?i)(?:powershell|pwsh)\S*\s.*\s[-/]e(?:c|nc\w*)?\s+[A-Za-z0-9+/=]{24}",
+        r"(?i)python[\d.]*\S*\s.*-c\b.*(?:socket|scapy)",
+    )
+    no = ibis.literal(value=False)
+    found = ibis.coalesce(image.re_search(_named(plain)), no)
+    for pattern in patterns:
+        found |= ibis.coalesce(command.re_search(pattern), no)
+    return found
+
+
+def _of_run(run: Run) -> Finding:
+    """Make the finding of a run of touches."""
+    row = run.row
+    who = row["user"] or "someone"
+    where = f" on {row['host']}" if row["host"] else ""
+    entered = run.entered and not run.monitor
+    then = ", and logged in there at once" if entered else ""
+    return Finding(
+        rule=RULE.id,
+        label=ENTERED if entered else TOUCHED,
+        kind="client",
+        leg="signal",
+        start_us=run.start_us,
+        end_us=run.end_us,
+        destination=run.address,
+        host=row["host"],
+        sequence=tuple(run.steps),
+        order_known=run.order_known,
+        signal="sequence",
+        user=row["user"],
+        command_line=run.texts[0],
+        note=f"{who}{where} touched {', '.join(run.steps)} of {run.target} with {', '.join(run.tools)}{then}.",
+        pointers=tuple(dict.fromkeys(run.pointers)),
+    )
 
 
 def _of_process(row: Mapping[str, Any], thresholds: Thresholds) -> Iterator[Finding]:
@@ -207,7 +266,8 @@ def _chained(told: Iterable[Finding], gap_us: int, most: int) -> Iterator[Findin
             yield finding
             continue
         known = open_.get(key)
-        if known is None or finding.start_us - known.end_us > gap_us or len(known.sequence) >= most:
+        far = known is None or finding.start_us - known.end_us > gap_us or len(known.sequence) >= most
+        if known is None or far or _begins_anew(known, finding):
             if known is not None:
                 yield known
             open_[key] = finding
@@ -218,11 +278,22 @@ def _chained(told: Iterable[Finding], gap_us: int, most: int) -> Iterator[Findin
             end_us=finding.end_us,
             sequence=sequence,
             # Two starts within the record's finest unit have no order; sorting kept that of file and line.
-            order_known=known.order_known and finding.start_us > known.end_us,
+            order_known=known.order_known
+            and (finding.start_us > known.end_us or finding.pointers == known.pointers[-1:]),
             note=f"{known.note.partition(':')[0].rstrip('.')}: {', '.join(sequence)}.",
             pointers=(*known.pointers, *finding.pointers),
         )
     yield from open_.values()
+
+
+def _begins_anew(known: Finding, finding: Finding) -> bool:
+    """Tell whether a step begins another sequence: the first one again, or one after an unusual pause."""
+    if len(set(known.sequence)) < FEWEST:
+        return False
+    times = [pointer.time_us or 0 for pointer in known.pointers]
+    longest = max((later - earlier for earlier, later in pairwise(times)), default=0)
+    pause = finding.start_us - known.end_us
+    return finding.sequence[0] == known.sequence[0] or pause > max(PAUSE_US, PAUSE_TIMES * longest)
 
 
 def _aim(finding: Finding) -> str:

@@ -22,7 +22,8 @@ _NAMED = {
 }
 """Configurations, whose lines tell nothing without the name of the file they are from."""
 _COLLECTION = re.compile(
-    r"^(?:uac-(?P<uac>.+)-[a-z]+-\d{14}|Collection-(?P<velociraptor>.+)-\d{4}-\d\d-\d\dT.*)$"
+    r"^(?:uac-(?P<uac>.+)-[a-z]+-\d{14}|Collection-(?P<velociraptor>.+)-\d{4}-\d\d-\d\dT.*"
+    r"|knockwatch-host-(?P<own>.+)-\d{8}T\d{6}Z)$"
 )
 _OF_A_HOST = re.compile(r"^[A-Za-z][\w-]*$")
 
@@ -78,12 +79,13 @@ def _told(title: str, body: Sequence[Numbered]) -> Iterator[tuple[str, State]]:
 def host_of(path: PurePath) -> str | None:
     """Name the host that a file is of, where its path tells.
 
-    Known are the folders of UAC (``uac-HOST-linux-20240101120000``) and Velociraptor (``Collection-HOST-TIME``), and
-    files that are named after a moment and a host: ``start.srv1.txt``.
+    Known are the folders of UAC (``uac-HOST-linux-20240101120000``), Velociraptor (``Collection-HOST-TIME``) and
+    `knockwatch host` (``knockwatch-host-HOST-20261122T113000Z``), and files that are named after a moment and a
+    host: ``start.srv1.txt``.
     """
     for part in reversed(path.parts[:-1]):
         if found := _COLLECTION.match(part):
-            return found["uac"] or found["velociraptor"]
+            return found["uac"] or found["velociraptor"] or found["own"]
     parts = path.name.split(".")
     if len(parts) == 3 and parts[2] in {"txt", "log", "out"} and _OF_A_HOST.match(parts[1]):
         return parts[1]
