@@ -266,6 +266,16 @@ def test_an_entry_of_another_source_is_not_this_ones(judged: Any) -> None:
     assert [(miss.what, miss.id) for miss in result.misses] == [("entry unknown", "b")]
 
 
+def test_a_call_back_is_the_door_of_a_host_that_calls(tmp_path: Path) -> None:
+    write(tmp_path, TWO[0])
+    doors = {**DOORS, "ssh": {**DOORS["ssh"], "calls_back": True}}
+    (tmp_path / "doors.json").write_text(json.dumps(doors))
+    called = case((A, 0), kind="callback", door=None)
+    verdict = judge(load(tmp_path), [called]).opened[0]
+    assert (verdict.found, verdict.door, verdict.entry) == (True, True, True)
+    assert not judge(load(tmp_path), [case((A, 0), door=None)]).opened[0].door
+
+
 F = event("f", 50, C, "failed")
 
 

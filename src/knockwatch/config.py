@@ -219,6 +219,30 @@ class Thresholds(_Section):
         description="share of entries that may have nothing before them: logs lose lines, but a door that opens "
         "without its signal is none",
     )
+    signal_follow_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        description="how long after a packet that matches a signature what its source tries belongs to it: fwknop's "
+        "doors stay open for 30 s",
+    )
+    callback_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        description="longest time from a packet to the connection of its destination back to its source: a program "
+        "that waits for a packet answers at once",
+    )
+    callback_packets_max: int = Field(
+        default=3,
+        ge=1,
+        description="most packets that a source may have sent to be one that is called back: who sends more scans, "
+        "or has business there",
+    )
+    callback_peers_max: int = Field(
+        default=2,
+        ge=1,
+        description="most destinations that a host may connect to for one connection back to be told from its "
+        "ordinary traffic: a server connects to few",
+    )
     monitor_cycles_min: int = Field(
         default=10,
         ge=3,

@@ -12,10 +12,12 @@ from knockwatch.cases.explain import explanation, innocent, missing
 from knockwatch.cases.grouping import stories
 from knockwatch.cases.score import Verdict, judge
 from knockwatch.cases.story import Story, address_order
+from knockwatch.cases.waiting import is_waiting, judge_waiting
 from knockwatch.cases.wording import enumerated
 from knockwatch.clock import rfc3339
 from knockwatch.config import Config
 from knockwatch.detections import UNTIMED_US, Finding, Leg, Pointer, Rule, detections
+from knockwatch.guidance import name_guidance
 
 QUOTES = 50
 """Most lines that a case quotes: what a reader can look through; the files hold the rest."""
@@ -68,7 +70,7 @@ def build(
     for story in stories(findings, context.hosts):
         case = _case(
             story,
-            judge_door(story) if story.kind == "door" else judge(story, rules),
+            _judged(story, rules),
             context.of(story),
             rules,
         )
@@ -95,6 +97,7 @@ def build(
             )
             for leg, pointer in lines
         ]
+    name_guidance(cases)
     return in_order(cases)
 
 
@@ -103,6 +106,13 @@ def in_order(cases: Iterable[Case]) -> list[Case]:
     by_id = sorted(cases, key=lambda case: case.id)
     latest = sorted(by_id, key=lambda case: case.last_seen or "", reverse=True)
     return sorted(latest, key=lambda case: (URGENCY.index(case.status), -case.score))
+
+
+def _judged(story: Story, rules: Mapping[str, Rule]) -> Verdict:
+    """Judge a story by what sort it is of."""
+    if story.kind == "door":
+        return judge_door(story)
+    return judge_waiting(story) if is_waiting(story) else judge(story, rules)
 
 
 def _case(story: Story, verdict: Verdict, knowledge: Knowledge, rules: Mapping[str, Rule]) -> Case:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from knockwatch.cases import Confidence
 from knockwatch.cases.door_doubts import doubts
 from knockwatch.cases.doors import lateral
-from knockwatch.cases.score import Part, Verdict
+from knockwatch.cases.score import CLIENT, Part, Verdict
 from knockwatch.cases.story import Story
 from knockwatch.detections import Level
 
@@ -22,6 +22,8 @@ AGREED = 25
 """Two entries after the same steps: of 1,468 runs in 107 days of noise 15 came twice, none before an entry."""
 STEP = 5
 STEPS_MAX = 15
+SIGNED = 25
+"""A packet that hardly anything else sends, and an entry after it."""
 PROVEN = 15
 UNLIKELY = 5
 CHANCE_SMALL = 0.1
@@ -35,15 +37,19 @@ RELAYED = 15
 def judge_door(story: Story) -> Verdict:
     """Judge an inferred door: to whom it is shut, whether its uses agree, and what innocent could have made it."""
     facts = story.facts
-    closed = bool(facts.get("closed_to") or facts.get("refused_first"))
+    closed = bool(facts.get("closed_to") or facts.get("refused_first") or facts.get("signed"))
     again = facts.get("uses", 0) > 1
     proven = bool(facts.get("proven")) or story.opened
-    told = len(story.sequence) > 1 or story.signal == "spa" or _one_step_told(story)
+    told = (
+        len(story.sequence) > 1 or story.signal == "spa" or bool(facts.get("signed")) or _one_step_told(story)
+    )
     if facts.get("relayed"):
         told = told and again
     believable = told and not doubts(story)
     configured = bool(facts.get("configured"))
-    alert = configured or story.opened or (closed and (believable or proven))
+    # Whoever starts a program made for knocking leaves no coincidence to doubt.
+    sent = any(finding.kind == "client" for finding in story.findings)
+    alert = configured or story.opened or sent or (closed and (believable or proven))
     certain = configured or story.opened or (again and closed and told)
     confidence: Confidence = "high" if certain else "medium"
     severity: Level = "critical" if lateral(story) else "high"
@@ -79,6 +85,11 @@ def _parts(story: Story) -> Iterator[Part]:
         return
     weighed = (
         (facts.get("configured"), "a configuration on the host names this door and its signal", CONFIGURED),
+        (
+            any(finding.kind == "client" for finding in story.findings),
+            "a program that sends knocks was started for it",
+            CLIENT,
+        ),
         (facts.get("closed_to"), "the service refused other sources", SHUT),
         (facts.get("refused_first"), "it refused the very same source before the signal", SHUT_FIRST),
         (
@@ -88,7 +99,12 @@ def _parts(story: Story) -> Iterator[Part]:
         ),
         (facts.get("uses", 0) > 1, "several entries agree on what was sent before", AGREED),
         (len(story.sequence) > 1, "a signal of several steps", min(STEP * len(story.sequence), STEPS_MAX)),
-        (story.signal == "spa", "one packet of the size of single packet authorization", STEPS_MAX),
+        (
+            story.signal == "spa" and not facts.get("signed"),
+            "one packet of the size of single packet authorization",
+            STEPS_MAX,
+        ),
+        (facts.get("signed"), "the packet before the entry has a format that is known", SIGNED),
         (facts.get("proven"), "another signal proves that the service is a door", PROVEN),
         (chance < CHANCE_SMALL, "visits to other services have hardly anything before them", UNLIKELY),
         (story.opened, "a knock daemon says that it opened the door", DAEMON_AGREES),

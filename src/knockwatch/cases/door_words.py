@@ -72,6 +72,11 @@ def _closed(story: Story) -> str:
             return "It refused the very same source before: what was sent in between made the difference."
         if story.opened:
             return "The traffic does not show that it was closed before; the daemon's word does."
+        if story.facts.get("signed"):
+            return (
+                "The evidence does not show that it was closed before; the packet before the entry has a format that "
+                "hardly anything else has."
+            )
         return "Nothing shows that the service was ever closed, so this may be a coincidence."
     others = f"{refused} other sources" if refused > 1 else "1 other source"
     exclusive = not story.facts.get("unexplained") and not story.facts.get("relayed")

@@ -15,7 +15,9 @@ from knockwatch.cases.hosts import Hosts, host_names
 from knockwatch.cases.legs import ENTERS_WITHIN_US, NEAR_US, Openings, entry, is_log_in, parted
 from knockwatch.cases.story import Actor, Story, by_time, most_common
 from knockwatch.clock import rfc3339
-from knockwatch.detections import Finding, Use
+from knockwatch.detections import Finding, Signal, Use
+from knockwatch.detections._signatures import TRUST
+from knockwatch.detections.packet_signal import RULE as _PACKET
 from knockwatch.inference.secrets import contains
 
 INSIDE = tuple(ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"))
@@ -185,7 +187,7 @@ class _Telling:
             sources=list(sources),
             destination=destination,
             host=host,
-            signal=door.signal,
+            signal=self._signal(secret.sequence),
             sequence=secret.sequence,
             order_known=secret.order_known or len(secret.sequence) < 2,
             door=door.door,
@@ -193,6 +195,19 @@ class _Telling:
             entries=self._entries(),
             facts={**(said[0].facts if said else {}), **door.facts},
         )
+
+    def _signal(self, secret: tuple[str, ...]) -> Signal | None:
+        """Say what kind of signal it is: a packet that opened it tells better than its port and size."""
+        if len(set(secret)) != 1:
+            return self.finding.signal
+        told = [
+            other.signal
+            for other in self.others
+            if other.rule == _PACKET.id
+            and other.facts["signature"] > TRUST["low"]
+            and any(use.entry_us is not None for source in other.sources for use in self.uses.get(source, ()))
+        ]
+        return most_common(told) or self.finding.signal
 
     def _entries(self) -> list[Entry]:
         """List who got in: by the connections, and by log-ins where those show none."""

@@ -6,11 +6,15 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from knockwatch.cases.callbacks import tell_callback, tell_packet
 from knockwatch.cases.context import Knowledge
 from knockwatch.cases.door_words import tell_door
 from knockwatch.cases.story import Story, most_common
+from knockwatch.cases.waiting import is_waiting, tell_waiting
+from knockwatch.cases.waiting import wanted as wanted_waiting
 from knockwatch.cases.wording import NAMES_SHOWN, enumerated, times
 from knockwatch.detections import Finding, Rule
+from knockwatch.detections._touch_runs import ENTERED, TOUCHED
 
 NOTES_SHOWN = 3
 _SERVICE = re.compile(r"(?:tcp|udp|sctp)/\d+ ")
@@ -30,13 +34,17 @@ def explanation(story: Story, knowledge: Knowledge) -> list[str]:
         "signal": _signal,
         "door": tell_door,
         "change": _change,
+        "callback": tell_callback,
     }.get(story.kind, _other)
+    tell = tell_waiting if is_waiting(story) else tell
     sentences = [*tell(story), *_users(story), *_order(story), *_notes(story), *_known(story, knowledge)]
     return list(dict.fromkeys(map(_begun, sentences)))
 
 
 def missing(story: Story) -> list[str]:
     """Say what evidence would settle the story."""
+    if is_waiting(story):
+        return wanted_waiting(story)
     at = story.target
     wanted: list[str] = []
     if story.facts.get("configured") and not story.facts.get("uses") and not story.knocks:
@@ -74,10 +82,15 @@ def innocent(story: Story, rules: Mapping[str, Rule]) -> list[str]:
         "client": "an administrator who knocks at a door of the site: name the user or host in "
         "context.administrators",
         "signal": "a port scan, a mistyped address or a service that moved",
+        "callback": "a protocol in which the server connects to its client, as active FTP, mail checks and ident do",
         "change": "an administrator who lets an address in by hand, or a program that manages the firewall",
     }
     scan = [f"a port scan: {_scanned(story)}"] if story.scan else []
-    return [*scan, *([own[story.kind]] if story.kind in own else []), *sorted(words)]
+    return [
+        *scan,
+        *([own[story.kind]] if story.kind in own and not is_waiting(story) else []),
+        *sorted(words),
+    ]
 
 
 def _daemon(story: Story) -> Iterator[str]:
@@ -120,10 +133,15 @@ def _client(story: Story) -> Iterator[str]:
     who = story.actors[0].shown if story.actors else "Someone"
     who = f"User {who}" if user and who.startswith(user) else who
     at = f", at {story.destination}" if story.destination else ""
-    yield f"{who} started a program that sends knocks {times(len(story.knocks))}{at}."
+    general = all(finding.label in {TOUCHED, ENTERED} for finding in story.findings)
+    started = "used general tools that touch ports" if general else "started a program that sends knocks"
+    yield f"{who} {started} {times(len(story.knocks))}{at}."
     if story.sequence:
         yield f"It was told to send {', '.join(story.sequence)}."
     yield from (f"Command line: {command}" for command in list(commands)[:NAMES_SHOWN])
+    if general:
+        yield "Checks of services look the same; few have such ports, and a log-in right after makes it a knock."
+        return
     yield (
         "This is no scan: the program sends a signal to one host, and it was started here, where its user and "
         "purpose can be asked for."
@@ -136,6 +154,9 @@ def _signal(story: Story) -> Iterator[str]:
     if story.door and not story.sequence:
         yield f"{who} tried {story.door} of {story.target}, which is a door, without getting in."
         yield "What was sent before, if anything, is nothing like a signal that opens it."
+        return
+    if story.facts.get("signature"):
+        yield from tell_packet(story)
         return
     if story.scan == "whole":
         yield f"{who} scanned {story.target}."
@@ -213,7 +234,12 @@ def _order(story: Story) -> Iterator[str]:
 def _notes(story: Story) -> Iterator[str]:
     """Repeat what the detections say, each remark once: on the actors, if there are any, and what is odd first."""
     acting = [finding for finding in story.findings if finding.sources] or story.findings
-    acting = sorted(acting, key=lambda finding: not (finding.complete and not finding.conclusive))
+    acting = sorted(
+        acting,
+        key=lambda finding: (
+            not (finding.facts.get("replayed") or (finding.complete and not finding.conclusive))
+        ),
+    )
     notes = list(dict.fromkeys(_by_user(finding) for finding in acting if finding.note))
     yield from notes[:NOTES_SHOWN]
     if (more := len(notes) - NOTES_SHOWN) > 0:

@@ -10,12 +10,15 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from knockwatch.cases.attempts import Knock, gather
+from knockwatch.cases.callbacks import callbacks, signature_facts
 from knockwatch.cases.daemons import daemons
 from knockwatch.cases.doors import doors
 from knockwatch.cases.hosts import Hosts, host_names, user_names
 from knockwatch.cases.legs import settled
 from knockwatch.cases.story import Actor, Story, by_time, kind_of, most_common, step_order
+from knockwatch.cases.waiting import waiting
 from knockwatch.detections import Finding, Signal
+from knockwatch.detections._touch_runs import TOUCHED
 from knockwatch.detections.opened_port import OPENED
 from knockwatch.detections.port_scan import RULE as _SCAN
 
@@ -56,7 +59,9 @@ def clients(findings: list[Finding], hosts: Hosts) -> tuple[list[Story], list[Fi
     groups: dict[tuple[str, ...], list[Finding]] = defaultdict(list)
     for finding in mine:
         runs_on = hosts.place(finding.host, next(iter(finding.sources), None))
-        groups[runs_on, (finding.user or "").lower(), finding.destination or ""].append(finding)
+        key = (runs_on, (finding.user or "").lower(), finding.destination or "")
+        # What general tools touched alone is another story than knocks: it may be a check.
+        groups[(*key, TOUCHED) if finding.label == TOUCHED else key].append(finding)
     return [_client(key, group, hosts) for key, group in groups.items()], rest
 
 
@@ -84,7 +89,7 @@ def others(findings: list[Finding], hosts: Hosts) -> tuple[list[Story], list[Fin
     return [_other(key, group, hosts) for key, group in groups.items()], []
 
 
-GROUPINGS: tuple[Grouping, ...] = (doors, daemons, clients, signals, changes, others)
+GROUPINGS: tuple[Grouping, ...] = (doors, waiting, callbacks, daemons, clients, signals, changes, others)
 
 
 def _parted(findings: list[Finding], kind: str) -> tuple[list[Finding], list[Finding]]:
@@ -125,7 +130,7 @@ def _signal(
         sequence=first.sequence if first.order_known else tuple(sorted(first.sequence, key=step_order)),
         order_known=first.order_known,
         door=most_common(finding.door for finding in findings),
-        facts=scans[first.sources].facts if first.sources in scans else {},
+        facts={**signature_facts(findings), **(scans[first.sources].facts if first.sources in scans else {})},
     )
 
 

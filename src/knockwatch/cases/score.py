@@ -10,6 +10,7 @@ from knockwatch.cases import Confidence, Status
 from knockwatch.cases.story import Story
 from knockwatch.detections import Level, Rule
 from knockwatch.detections._firewall_callers import BY_SERVICE
+from knockwatch.detections._touch_runs import TOUCHED
 
 LEVELS: tuple[Level, ...] = ("low", "medium", "high", "critical")
 CONFIDENCES: tuple[Confidence, ...] = ("low", "medium", "high")
@@ -45,6 +46,15 @@ ODD_CALLER = 20
 """By a program that has no business at the firewall."""
 NAMED = 10
 """The target and the steps stand in the command line."""
+
+SIGNATURE = {1: 10, 2: 20, 3: 30}
+"""A packet that matches a signature, by how far that can be trusted."""
+REPLAYED = 10
+"""Who sends somebody's packet again has captured it."""
+CALLED_BACK = 30
+"""A connection from the packet's destination back to its source."""
+ALONE = 20
+"""The destination has no other business with the source."""
 
 Part = tuple[str, int]
 
@@ -85,7 +95,10 @@ def judge(story: Story, rules: Mapping[str, Rule]) -> Verdict:
     rules
         Id to rule, for the severity and confidence of those that fired.
     """
-    alert = story.opened or story.kind == "client" or len(story.legs) > 1
+    called = story.kind != "callback" or bool(story.facts.get("exclusive"))
+    alert = called and (
+        story.opened or (story.kind == "client" and not touched_only(story)) or len(story.legs) > 1
+    )
     fired = [rules[finding.rule] for finding in story.findings if finding.rule in rules]
     severity: Level
     confidence: Confidence
@@ -96,10 +109,22 @@ def judge(story: Story, rules: Mapping[str, Rule]) -> Verdict:
     else:
         severity = "medium" if story.kind == "daemon" and story.knocks else "low"
         confidence = "medium" if story.kind == "daemon" else "low"
-    parts = {"daemon": _daemon, "client": _client, "signal": _signal, "change": _change}.get(
-        story.kind, _other
-    )
+        if story.facts.get("signature", 0) == max(SIGNATURE):
+            # The format is unmistakable; what it did is not known.
+            severity = confidence = "medium"
+    parts = {
+        "daemon": _daemon,
+        "client": _client,
+        "signal": _signal,
+        "change": _change,
+        "callback": _callback,
+    }.get(story.kind, _other)
     return Verdict("alert" if alert else "lead", severity, confidence, tuple(parts(story)))
+
+
+def touched_only(story: Story) -> bool:
+    """Tell whether a client is no more than general tools that touch ports, which checks of services do too."""
+    return story.kind == "client" and all(finding.label == TOUCHED for finding in story.findings)
 
 
 def _daemon(story: Story) -> Iterator[Part]:
@@ -126,6 +151,9 @@ def _daemon(story: Story) -> Iterator[Part]:
 
 def _client(story: Story) -> Iterator[Part]:
     """Score the use of knock clients."""
+    if touched_only(story):
+        yield "general tools touched several ports of one host in a row", PROBES
+        return
     yield "a program that sends knocks was started", CLIENT
     if story.sequence and story.destination:
         yield "its command line names the target and the steps", NAMED
@@ -134,7 +162,10 @@ def _client(story: Story) -> Iterator[Part]:
 
 
 def _signal(story: Story) -> Iterator[Part]:
-    """Score a run of probes that nothing else is known of."""
+    """Score a run of probes, or a packet, that nothing else is known of."""
+    if story.facts.get("signature"):
+        yield from _packet(story)
+        return
     if story.scan == "whole":
         yield "a port scan, which alone says nothing", SCANNED
         return
@@ -145,6 +176,31 @@ def _signal(story: Story) -> Iterator[Part]:
         points = min(REPEATED_MAX, REPEATED * (times - 1))
         yield f"the same run {times} times from one source", points
     yield from _legs(story)
+
+
+def _packet(story: Story) -> Iterator[Part]:
+    """Score a packet that matches a signature."""
+    trust = int(story.facts["signature"])
+    sure = {1: "which others send too", 2: "which few others send", 3: "which hardly anything else sends"}[
+        trust
+    ]
+    yield f"a packet, or a run, of a form that is known, {sure}", SIGNATURE[trust]
+    if story.facts.get("replayed"):
+        yield "a payload that was sent before, so it is a replay", REPLAYED
+    if (times := len(story.knocks)) > 1:
+        yield f"{times} times from one source", min(REPEATED_MAX, REPEATED * (times - 1))
+    yield from _legs(story)
+
+
+def _callback(story: Story) -> Iterator[Part]:
+    """Score a connection from a packet's destination back to its source."""
+    if story.facts.get("signature"):
+        yield from _packet(story)
+    yield "the destination connected to the source of the packet at once", CALLED_BACK
+    if story.facts.get("exclusive"):
+        yield "it has no other business with the source", ALONE
+    if story.facts.get("uses", 0) > 1:
+        yield f"{int(story.facts['uses'])} times", AGAIN
 
 
 def _change(story: Story) -> Iterator[Part]:

@@ -37,12 +37,20 @@ def with_pairs(
     Returns
     -------
     dict
-        The tables; `pairs` (see `pairs`); and `busy`: the connections of pairs that have enough rows for a sequence.
+        The tables; `pairs` (see `pairs`); `busy`: the connections of pairs that have enough rows for a sequence; and
+        `signed` (see `knockwatch.detections._signatures.signed`).
     """
+    from knockwatch.detections._signatures import signed
+
     counted = cached(pairs(tables["connections"], thresholds))
     enough = counted.filter(counted.rows >= thresholds.sequence_ports_min)
     connections = tables["connections"].select(*COLUMNS, "tcp_flags", "sensor")
-    return {**tables, "pairs": counted, "busy": cached(connections.semi_join(enough, PAIR))}
+    return {
+        **tables,
+        "pairs": counted,
+        "busy": cached(connections.semi_join(enough, PAIR)),
+        "signed": cached(signed(tables["connections"])),
+    }
 
 
 def pairs(connections: ir.Table, thresholds: Thresholds) -> ir.Table:

@@ -16,6 +16,7 @@ from knockwatch.config import Thresholds
 from knockwatch.detections import Finding, Pointer, Rule, Use
 from knockwatch.detections._log_ins import log_ins
 from knockwatch.detections._pairs import ICMP, PAIR, answered, beginnings, pairs
+from knockwatch.detections._signatures import signatures, signed
 from knockwatch.inference import doors, sessions
 from knockwatch.inference.contacts import COLUMNS, contacts
 from knockwatch.inference.hosts import learn, named
@@ -94,7 +95,10 @@ class DoorDetection:
         # A host's word for its own address is no connection, so it has no time.
         lacking = {name: ibis.null(kept[name].type()) for name in COLUMNS if name not in own.columns}
         own = own.mutate(**{**lacking, "forwarded": ibis.literal(value=False)}).select(*COLUMNS, "sensor")
-        return ibis.union(kept, _log_ins(tables["messages"]), own)
+        rows = ibis.union(kept, _log_ins(tables["messages"]), own)
+        return _with_signatures(
+            rows, tables["signed"] if "signed" in tables else signed(tables["connections"])
+        )
 
     def findings(self, candidates: pl.DataFrame, thresholds: Thresholds) -> Iterator[Finding]:
         """Infer the doors, one finding each, and one for the tries at a door that resemble no secret."""
@@ -108,6 +112,15 @@ class DoorDetection:
                 door = next(door for door in destination.doors if door.service == service)
                 if strangers:
                     yield _of_strangers(door, strangers, hosts.get(door.destination))
+
+
+def _with_signatures(rows: ir.Table, found: ir.Table) -> ir.Table:
+    """Mark, as `signed`, the packets that match a signature that can be trusted."""
+    trusted = [one.id for one in signatures().values() if one.trust != "low"]
+    marked = found.filter(found.signature.isin(trusted)).select("file", "line").distinct()
+    marked = marked.mutate(marked=True)
+    joined = rows.left_join(marked, ["file", "line"])
+    return joined.select(*COLUMNS, "sensor", signed=joined.marked.fill_null(ibis.literal(value=False)))
 
 
 def _services(rows: ir.Table, counted: ir.Table, thresholds: Thresholds) -> ir.Table:
@@ -218,6 +231,7 @@ def _of_door(door: doors.Door, host: str | None, thresholds: Thresholds) -> Find
         "by_chance": door.coincidence > thresholds.door_coincidence_max,
         "not_needed": door.unexplained > thresholds.door_unexplained_share_max * door.sessions,
         "odd_ping": door.odd,
+        "signed": door.signed,
         "unasked": door.unasked,
         "mistyped": door.mistyped,
         "regular": door.regular,

@@ -33,7 +33,7 @@ RULE = Rule(
         "or a rule that lets in more than who knocked."
     ),
     labels=(OPENED,),
-    attack=("T1205.001", "T1205", "T1562.004"),
+    attack=("T1205.001", "T1205", "T1686"),
     data_sources=("Firewall: Firewall Rule Modification", "Process: OS API Execution"),
     tables=("changes", "connections"),
     false_positives=(

@@ -49,7 +49,7 @@ RULE = Rule(
         "a knock daemon proves the opening; one made by a web server or a program in /tmp is odd on its own."
     ),
     labels=(BY_DAEMON, BY_SERVICE, FOR_ONE),
-    attack=("T1205.001", "T1205", "T1562.004"),
+    attack=("T1205.001", "T1205", "T1686"),
     data_sources=(
         "Firewall: Firewall Rule Modification",
         "Process: Process Creation",

@@ -142,7 +142,7 @@ class _Court:
         alerts, leads = self.about(event, "alert"), self.about(event, "lead")
         best = max(alerts or leads, key=lambda case: _rightness(case.case, door), default=None)
         right = _rightness(best.case, door) if best and alerts else (False, False, False)
-        entry = any(self._enters(case, event) for case in alerts if case.case.door == door.service)
+        entry = any(self._enters(case, event) for case in alerts if _right_door(case.case, door))
         whole = all(right[:2]) and entry
         return Opened(
             event.id,
@@ -281,9 +281,14 @@ class _Court:
 
 def _rightness(case: Case, door: Door) -> tuple[bool, bool, bool]:
     """Tell what a case says rightly of a door: service, kind of signal, sequence."""
-    right = case.door == door.service
+    right = _right_door(case, door)
     exact = door.secret is not None and tuple(case.sequence) == door.secret
     return right, right and case.signal == door.signal, right and exact
+
+
+def _right_door(case: Case, door: Door) -> bool:
+    """Tell whether a case names a door's service, or a call back where the door calls."""
+    return case.door == door.service or (door.calls_back and case.kind == "callback")
 
 
 def _summary(case: Case) -> str:

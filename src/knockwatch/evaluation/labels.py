@@ -134,6 +134,9 @@ class Door(_Label):
     service: str = Field(pattern=r"^(tcp|udp)/\d{1,5}$")
     signal: Signal
     secret: tuple[str, ...] | None = None
+    calls_back: bool = Field(
+        default=False, description="the host connects to the sender instead of listening"
+    )
 
 
 class View(_Label):

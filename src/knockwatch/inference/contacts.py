@@ -50,18 +50,21 @@ def contacts(rows: pl.DataFrame) -> pl.DataFrame:
     Parameters
     ----------
     rows
-        At least `COLUMNS`; only rows that begin something (a SYN, a datagram, an echo request).
+        At least `COLUMNS`; only rows that begin something (a SYN, a datagram, an echo request). `signed` says, where
+        it is there, that a packet matches a signature that can be trusted.
 
     Returns
     -------
     polars.DataFrame
         `source_ip`, `destination_ip`, `step` (``tcp/7000``, ``icmp``), `time_us` (first, best clock), `accepted_us`
         (when it was answered, null if never), `closed` (some row says it was not answered), `payload_length`,
-        `exact` (finer than a second), `skew_us` (largest correction of a recorder's clock), and `pointers` (list of
-        struct(file, line)); in order of time.
+        `signed`, `exact` (finer than a second), `skew_us` (largest correction of a recorder's clock), and `pointers`
+        (list of struct(file, line)); in order of time.
     """
     if rows.is_empty():
         return _EMPTY.clone()
+    if "signed" not in rows.columns:
+        rows = rows.with_columns(pl.lit(value=False).alias("signed"))
     timed = _without_skew(_refined(rows.filter(pl.col("time_us").is_not_null())))
     step = (
         pl.when(pl.col("protocol").is_in(["icmp", "icmp6"]))
@@ -92,6 +95,7 @@ def contacts(rows: pl.DataFrame) -> pl.DataFrame:
             ).alias("accepted_us"),
             pl.col("outcome").is_in(CLOSED).any().alias("closed"),
             pl.col("payload_length").max(),
+            pl.col("signed").any(),
             pl.col("exact").any(),
             pl.col("skew_us").abs().max(),
             pl.struct("file", "line").head(POINTERS).alias("pointers"),
@@ -173,6 +177,7 @@ _EMPTY = pl.DataFrame(
         "accepted_us": pl.Int64,
         "closed": pl.Boolean,
         "payload_length": pl.Int32,
+        "signed": pl.Boolean,
         "exact": pl.Boolean,
         "skew_us": pl.Int64,
         "pointers": pl.List(pl.Struct({"file": pl.Int32, "line": pl.Int64})),

@@ -86,8 +86,15 @@ class Door:
     @property
     def odd(self) -> bool:
         """Whether the signal is a ping such as no ordinary ping program sends."""
-        return self.signal == "icmp" and all(
+        return set(self.secret) == {"icmp"} and all(
             odd_ping(contact) for use in self.uses for contact in use.contacts
+        )
+
+    @property
+    def signed(self) -> bool:
+        """Whether a packet of the secret matches, in some use, a signature that can be trusted."""
+        return any(
+            contact.signed and contact.step in self.secret for use in self.uses for contact in use.contacts
         )
 
     @property
@@ -194,8 +201,9 @@ def _doors(
     if not doors:
         doors = _relayed(destination, service, bare, group, turned_away, thresholds)
     if not closed:
-        # Nothing shows that it was ever shut: only a long signal before a service nobody else uses is worth a word.
-        doors = [door for door in doors if len(door.secret) >= thresholds.sequence_ports_min]
+        # Nothing shows that it was ever shut: only a long signal, or one that is known, before a service that nobody
+        # else uses is worth a word.
+        doors = [door for door in doors if door.signed or len(door.secret) >= thresholds.sequence_ports_min]
     for door in doors:
         door.regular = regular(door.uses, thresholds)
     firm = [door for door in doors if door.firm]

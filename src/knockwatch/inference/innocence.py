@@ -22,8 +22,8 @@ WEB_SHARES = frozenset({"tcp/80", "tcp/443"})
 
 
 def odd_ping(contact: Contact) -> bool:
-    """Tell whether a ping's size is known, and none of ordinary ping programs'."""
-    return contact.payload_length is not None and contact.payload_length not in PING_BYTES
+    """Tell whether a ping's size is known, and none of ordinary ping programs', or it matches a signature."""
+    return contact.signed or (contact.payload_length is not None and contact.payload_length not in PING_BYTES)
 
 
 def unasked(steps: Iterable[str]) -> bool:

@@ -18,7 +18,17 @@ Place = tuple[int, int]
 """File number and line."""
 
 
-_TOLD = ("source_ip", "step", "time_us", "accepted_us", "closed", "exact", "payload_length", "skew_us")
+_TOLD = (
+    "source_ip",
+    "step",
+    "time_us",
+    "accepted_us",
+    "closed",
+    "exact",
+    "payload_length",
+    "skew_us",
+    "signed",
+)
 """The columns of `contacts` that a `Contact` takes, after its places."""
 
 
@@ -35,6 +45,7 @@ class Contact:
     exact: bool
     payload_length: int | None
     skew_us: int
+    signed: bool = False
 
     @property
     def session(self) -> bool:
