@@ -79,10 +79,12 @@ def _parse(lines: Lines, names: dict[str, str], export: Export, reading: Reading
     if lines.malformed:
         full = full.with_columns(pl.col("text").str.replace_all(_BAD_ESCAPE, r"\\x$1"))
     found = objects(full, list(names)).rename(names)
+    if found.is_empty():
+        return Batch(full.height, {}, full.select("line", "text"), lines.malformed)
     texts = full.join(found.select("line"), on="line", how="semi", maintain_order="left")
     found = _whole_dynamic(found, texts, names, export)
     # A column that no record of a block has is none of the export's.
-    kept = [name for name in found.columns if name == "line" or found[name].null_count() < found.height]
+    kept = [name for name in found.columns if found[name].null_count() < found.height]
     result = batch(found.select(kept).with_columns(texts["text"]), export, reading)
     bad = full.join(found.select("line"), on="line", how="anti")
     result.records += bad.height
