@@ -1,4 +1,4 @@
-"""The folder of ``--out``: every case, every finding and the summary, for programs and for later."""
+"""The folder of ``--out``: every case, every finding and the summary, for programs, for people and for later."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any
 
 from knockwatch.reports import Report
 from knockwatch.reports.escape import json_text
+from knockwatch.reports.html import write_html
 from knockwatch.reports.machine import write_jsonl
 from knockwatch.scan import Result
 
 
 def write_folder(result: Result, summary: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Write ``cases.jsonl`` (leads and suppressed cases too), ``findings.parquet`` and ``summary.json``.
+    """Write ``cases.jsonl`` (leads and suppressed cases too), ``findings.parquet``, ``summary.json``, ``report.html``.
 
     Returns
     -------
@@ -26,9 +27,11 @@ def write_folder(result: Result, summary: Mapping[str, Any], folder: Path) -> li
         If the folder cannot be made or written to.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    cases, findings, about = (folder / name for name in ("cases.jsonl", "findings.parquet", "summary.json"))
+    names = ("cases.jsonl", "findings.parquet", "summary.json", "report.html")
+    cases, findings, about, report = (folder / name for name in names)
     with cases.open("w", encoding="utf-8", newline="\n") as stream:
         write_jsonl(Report(tuple(result.cases), summary), stream)
     result.findings.write_parquet(findings)
     about.write_text(json_text(summary, indent=2) + "\n", encoding="utf-8", newline="\n")
-    return [cases, findings, about]
+    write_html(result.cases, summary, report)
+    return [cases, findings, about, report]
