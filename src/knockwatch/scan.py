@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import polars as pl
 
 from knockwatch.cases import Case
-from knockwatch.cases.build import build
-from knockwatch.config import Config, Thresholds
-from knockwatch.detections import Detection, Finding, detections
-from knockwatch.detections._pairs import with_pairs
+from knockwatch.config import Config
+from knockwatch.detections import Finding
 from knockwatch.engines.embedded import Engine
-from knockwatch.inference.hosts import addresses, learn, sightings
 from knockwatch.ingest import Progress, Workspace, ingest
-from knockwatch.quotes import quotes
+from knockwatch.investigation import Investigation
 from knockwatch.specification import specification_findings, specification_union
 from knockwatch.views import views
-
-if TYPE_CHECKING:
-    import ibis.expr.types as ir
 
 RuleSet = Literal["all", "seed"]
 
@@ -94,48 +87,17 @@ def scan(
     parsed = perf_counter()
     findings: list[Finding] = []
     with Engine(workspace, memory_limit=memory_limit, since_us=since_us, until_us=until_us) as engine:
-        tables = engine.tables()
+        investigation = Investigation(workspace, engine)
         if rules == "seed":
-            table = engine.execute(specification_union(views(tables)))
+            table = engine.execute(specification_union(views(investigation.tables)))
             findings += specification_findings(table)
         else:
-            tables = with_pairs(tables, config.thresholds, engine.cached)
-            findings += _detect(engine, tables, config.thresholds)
+            findings += investigation.findings(config.thresholds)
             table = findings_table(findings)
         ruled = perf_counter()
-        named = {
-            finding.destination: finding.host
-            for finding in findings
-            if finding.kind == "door" and finding.destination and finding.host and not finding.uses
-        }
-        names = {**named, **learn(engine.execute(sightings(tables["connections"], tables["messages"])))}
-    cases = build(
-        findings,
-        config,
-        quotes=lambda pointers: quotes(workspace, pointers),
-        file_name=lambda number: workspace.evidence[number].name,
-        learned=addresses(names),
-        incomplete=frozenset(
-            number for number, summary in enumerate(workspace.summaries) if summary.rate_limited
-        ),
-    )
+        cases = investigation.cases(findings, config)
     seconds = {"evidence": parsed - began, "rules": ruled - parsed, "cases": perf_counter() - ruled}
     return Result(cases, table, workspace, list(workspace.problems), seconds)
-
-
-def _detect(engine: Engine, tables: Mapping[str, ir.Table], thresholds: Thresholds) -> Iterator[Finding]:
-    """Run every detection; while one reasons about its candidates, the engine selects the next one's."""
-
-    def reason(detection: Detection, candidates: pl.DataFrame) -> list[Finding]:
-        return list(detection.findings(candidates, thresholds))
-
-    with ThreadPoolExecutor(max_workers=1) as executor:
-        reasoned = [
-            executor.submit(reason, detection, engine.execute(detection.candidates(tables, thresholds)))
-            for detection in detections()
-        ]
-        for future in reasoned:
-            yield from future.result()
 
 
 def findings_table(findings: Iterable[Finding]) -> pl.DataFrame:

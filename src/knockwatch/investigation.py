@@ -1,0 +1,169 @@
+"""Evidence that was read once: the detections run on it, and its cases built, under one configuration or many.
+
+It reads no evidence itself, but for the lines that cases quote; what the tables hold is `ingest`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from knockwatch.cases import Case
+from knockwatch.cases.build import build
+from knockwatch.config import Config, Thresholds
+from knockwatch.detections import Detection, Finding, detections
+from knockwatch.detections._pairs import with_pairs
+from knockwatch.engines.embedded import Engine
+from knockwatch.inference.hosts import addresses, learn, sightings
+from knockwatch.ingest import Workspace
+from knockwatch.quotes import quotes
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+    import polars as pl
+
+Made = TypeVar("Made")
+
+
+class _Watched:
+    """Thresholds that remember which of them were read."""
+
+    def __init__(self, thresholds: Thresholds) -> None:
+        self.thresholds = thresholds
+        self.read: dict[str, Any] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self.thresholds, name)
+        self.read[name] = value
+        return value
+
+
+@dataclass(frozen=True)
+class _Step(Generic[Made]):
+    """What was made, and the thresholds it was made with.
+
+    What reads a threshold nowhere is the same whatever its value, so a step holds as long as what it read does.
+    """
+
+    made: Made
+    read: Mapping[str, Any]
+
+    def holds(self, thresholds: Thresholds) -> bool:
+        return all(getattr(thresholds, name) == value for name, value in self.read.items())
+
+
+class Investigation:
+    """Evidence that was read, ready to be judged.
+
+    Parameters
+    ----------
+    workspace
+        What was read.
+    engine
+        Runs over it; open as long as the investigation is used.
+    keep
+        Keep what the first thresholds gave, candidates too, so that others cost only what they change.
+    """
+
+    def __init__(self, workspace: Workspace, engine: Engine, *, keep: bool = False) -> None:
+        self.workspace = workspace
+        self.engine = engine
+        self.tables: Mapping[str, ir.Table] = engine.tables()
+        self._keep = keep
+        self._prepared: _Step[Mapping[str, ir.Table]] | None = None
+        self._candidates: dict[str, _Step[pl.DataFrame]] = {}
+        self._findings: dict[str, _Step[list[Finding]]] = {}
+
+    @property
+    def used(self) -> frozenset[str]:
+        """Names of the thresholds that were read for what is kept; no other changes a finding."""
+        steps = [*self._candidates.values(), *self._findings.values(), self._prepared]
+        return frozenset(name for step in steps if step for name in step.read)
+
+    def prepared(self, thresholds: Thresholds) -> Mapping[str, ir.Table]:
+        """Give the tables with what several detections build on (see `with_pairs`)."""
+        if self._prepared and self._prepared.holds(thresholds):
+            return self._prepared.made
+        watched = _Watched(thresholds)
+        tables = with_pairs(self.tables, cast(Thresholds, watched), self.engine.cached)
+        if self._keep and not self._prepared:
+            self._prepared = _Step(tables, watched.read)
+        return tables
+
+    def findings(self, thresholds: Thresholds) -> list[Finding]:
+        """Run every detection; while one reasons about its candidates, the engine selects the next one's."""
+        tables = self.prepared(thresholds)
+        same = self._prepared is not None and tables is self._prepared.made
+        with ThreadPoolExecutor(max_workers=1) as executor:
+            reasoned = [
+                self._reasoned(detection, tables, thresholds, executor, same=same)
+                for detection in detections()
+            ]
+            return [finding for future in reasoned for finding in future.result()]
+
+    def _reasoned(
+        self,
+        detection: Detection,
+        tables: Mapping[str, ir.Table],
+        thresholds: Thresholds,
+        executor: ThreadPoolExecutor,
+        *,
+        same: bool,
+    ) -> Future[list[Finding]]:
+        """Give what a detection will find, or has found; `same` says whether the tables are those that are kept."""
+        name = detection.rule.id
+        candidates, findings = self._candidates.get(name), self._findings.get(name)
+        if candidates is None or not same or not candidates.holds(thresholds):
+            candidates, findings = self._selected(detection, tables, thresholds), None
+        if findings is not None and findings.holds(thresholds):
+            done: Future[list[Finding]] = Future()
+            done.set_result(findings.made)
+            return done
+        return executor.submit(self._reason, detection, candidates.made, thresholds)
+
+    def _selected(
+        self, detection: Detection, tables: Mapping[str, ir.Table], thresholds: Thresholds
+    ) -> _Step[pl.DataFrame]:
+        """Select a detection's candidates."""
+        watched = _Watched(thresholds)
+        rows = self.engine.execute(detection.candidates(tables, cast(Thresholds, watched)))
+        step = _Step(rows, watched.read)
+        if self._keep:
+            self._candidates.setdefault(detection.rule.id, step)
+        return step
+
+    def _reason(
+        self, detection: Detection, candidates: pl.DataFrame, thresholds: Thresholds
+    ) -> list[Finding]:
+        """Turn a detection's candidates into findings."""
+        watched = _Watched(thresholds)
+        found = list(detection.findings(candidates, cast(Thresholds, watched)))
+        if self._keep:
+            self._findings.setdefault(detection.rule.id, _Step(found, watched.read))
+        return found
+
+    @cached_property
+    def _learned(self) -> Mapping[str, str]:
+        """Address to host name, as the evidence tells."""
+        return learn(self.engine.execute(sightings(self.tables["connections"], self.tables["messages"])))
+
+    def cases(self, findings: Iterable[Finding], config: Config, *, quoted: bool = True) -> list[Case]:
+        """Build the cases of findings; without quotes no evidence is read again."""
+        found = list(findings)
+        named = {
+            finding.destination: finding.host
+            for finding in found
+            if finding.kind == "door" and finding.destination and finding.host and not finding.uses
+        }
+        summaries = enumerate(self.workspace.summaries)
+        return build(
+            found,
+            config,
+            quotes=lambda pointers: quotes(self.workspace, pointers) if quoted else {},
+            file_name=lambda number: self.workspace.evidence[number].name,
+            learned=addresses({**named, **self._learned}),
+            incomplete=frozenset(number for number, summary in summaries if summary.rate_limited),
+        )
