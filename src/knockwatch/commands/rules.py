@@ -1,4 +1,4 @@
-"""`knockwatch rules`: the detections, and what an analyst wants to know of each."""
+"""`knockwatch rules`: the detections, and what an analyst wants to know of each; exports are in `_rules_export`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from knockwatch.commands._rules_export import export
 from knockwatch.commands.listing import write_entry, write_json, write_list
 from knockwatch.commands.options import examples, listing_option
 from knockwatch.errors import UsageError
@@ -16,9 +17,18 @@ if TYPE_CHECKING:
     from knockwatch.detections import Rule
 
 
-@click.group(epilog=examples("knockwatch rules list", "knockwatch rules show daemon-activity"))
+@click.group(
+    epilog=examples(
+        "knockwatch rules list",
+        "knockwatch rules show daemon-activity",
+        "knockwatch rules export --to sentinel --out sentinel/",
+    )
+)
 def command() -> None:
-    """List the detections, or show one."""
+    """List the detections, show one, or export them for a SIEM."""
+
+
+command.add_command(export)
 
 
 @command.command("list", epilog=examples("knockwatch rules list --format json | jq '.[].id'"))
