@@ -170,7 +170,7 @@ def test_out_holds_every_case_the_findings_and_the_summary(log: Path, tmp_path: 
     done = run("scan", log, "--out", "results", "--format", "jsonl", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     written = sorted(path.name for path in (tmp_path / "results").iterdir())
-    assert written == ["cases.jsonl", "findings.parquet", "summary.json"]
+    assert written == ["cases.jsonl", "findings.parquet", "report.html", "summary.json"]
     case_id = done.stdout.split('"id": "')[1][:8]
     told = run("explain", case_id, "--cases", "results/cases.jsonl", cwd=tmp_path)
     assert told.returncode == 0, told.stderr

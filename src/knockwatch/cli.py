@@ -15,9 +15,9 @@ from knockwatch.commands.options import HELP_NAMES, examples
 from knockwatch.errors import KnockwatchError
 
 COMMANDS: Mapping[str, tuple[str, ...]] = {
-    "Find": ("scan", "explain", "tables"),
-    "Know": ("rules", "sources", "config"),
-    "Check": ("evaluate",),
+    "Find": ("scan", "hunt", "host", "explain", "report", "tables"),
+    "Know": ("rules", "sources", "config", "tune"),
+    "Check": ("evaluate", "lab"),
     "Shell": ("completion",),
 }
 """Command names by the heading that `--help` gives them; each is `command` in the module of that name."""

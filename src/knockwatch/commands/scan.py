@@ -49,13 +49,13 @@ MET = 3
     default="table",
     metavar="FORMAT",
     show_default=True,
-    help="How cases are written: table, json, jsonl or csv.",
+    help=f"How cases are written: {', '.join(list(FORMATS)[:-1])} or {list(FORMATS)[-1]}.",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Also write cases.jsonl (every case), findings.parquet and summary.json there.",
+    help="Also write cases.jsonl (every case), findings.parquet, summary.json and report.html there.",
 )
 @config_option
 @window_options
@@ -139,14 +139,14 @@ def command(
     statuses: dict[Status, bool] = {"alert": True, "lead": show_leads, "suppressed": show_suppressed}
     chosen = [status for status, wanted in statuses.items() if wanted]
     cases, hidden = select(result.cases, chosen, min_confidence)
-    _write(Report(cases, summary, hidden, quiet), form)
+    write_report(Report(cases, summary, hidden, quiet), form)
     if written and not quiet:
         say(f"Wrote {', '.join(path.name for path in written)} to {out}")
-    if fail_on and _is_met(cases, fail_on):
+    if fail_on and is_met(cases, fail_on):
         raise click.exceptions.Exit(MET)
 
 
-def _write(report: Report, form: str) -> None:
+def write_report(report: Report, form: str) -> None:
     """Write the cases, and beside a format for programs the closing words in a line."""
     write = writer(form)
     with output():
@@ -157,7 +157,7 @@ def _write(report: Report, form: str) -> None:
         say(brief(report))
 
 
-def _is_met(cases: Iterable[Case], level: str) -> bool:
+def is_met(cases: Iterable[Case], level: str) -> bool:
     """Tell whether there is an alert of at least a severity."""
     least = LEVELS.index(level)
     return any(case.status == "alert" and LEVELS.index(case.severity) >= least for case in cases)

@@ -1,0 +1,102 @@
+"""A lab that is killed at any moment leaves a machine that `lab down` restores; it starts nothing outside itself."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from knockwatch.lab import LabError, stage
+from knockwatch.lab.journal import JOURNAL, STATE, inhabitants
+from knockwatch.lab.network import inside
+from knockwatch.lab.plan import Plan
+from tests.lab.machine_state import machine_state
+
+PATIENCE_SECONDS = 120
+KNOCKWATCH = [sys.executable, "-m", "knockwatch"]
+
+
+def _lines() -> int:
+    """Count the journal's lines."""
+    try:
+        return len(JOURNAL.read_bytes().splitlines())
+    except OSError:
+        return 0
+
+
+def _killed_when(command: list[str], reached: Callable[[], bool]) -> bool:
+    """Start a command, and kill it and nothing else as soon as something is so; tells whether it came to that."""
+    process = subprocess.Popen(
+        [*KNOCKWATCH, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    end = time.monotonic() + PATIENCE_SECONDS
+    while process.poll() is None and time.monotonic() < end:
+        if reached():
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+            return True
+    process.kill()
+    process.wait()
+    return False
+
+
+@pytest.mark.parametrize("line", [1, 4, 15, 21, 22, 24, 30, 36, 50])
+def test_up_that_is_killed_is_undone(line: int, lab_machine: None, tmp_path: Path) -> None:
+    """The journal's lines are the moments: namespaces, the kernel setting, audit, observers, UFW, daemons."""
+    before = machine_state()
+    assert _killed_when(["lab", "up", "--out", str(tmp_path / "run")], lambda: _lines() >= line)
+    stage.down()
+    assert machine_state() == before
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_play_that_is_killed_is_undone(seed: int, lab_machine: None, plan: Plan, tmp_path: Path) -> None:
+    """Every command that is played writes a line: the kill comes in the midst of one, at random."""
+    before = machine_state()
+    stage.up(plan, tmp_path / "run")
+    wanted = _lines() + random.Random(seed).randint(1, 12)
+    assert _killed_when(["lab", "play", "noise" if seed == 3 else "quick"], lambda: _lines() >= wanted)
+    stage.down()
+    assert machine_state() == before
+    assert not STATE.exists()
+
+
+def test_a_lab_leads_nowhere(lab_machine: None, plan: Plan, tmp_path: Path) -> None:
+    """No host has a route to an address that is not the lab's, nor a resolver; and no link leads to the machine."""
+    stage.up(plan, tmp_path / "run")
+    for host in plan.hosts:
+        for address in ("192.0.2.2", "8.8.8.8", "10.0.0.1"):
+            found = subprocess.run(
+                inside(host, ["ip", "route", "get", address]), capture_output=True, check=False
+            )
+            assert found.returncode != 0, (host, address)
+        resolver = subprocess.run(
+            inside(host, ["cat", "/etc/resolv.conf"]), capture_output=True, text=True, check=True
+        )
+        assert resolver.stdout == "# no resolver\n"
+        assert inhabitants(f"kw-{host}") or host in ("admin", "attacker", "scanner")
+    with pytest.raises(LabError, match="a lab is up"):
+        stage.up(plan, tmp_path / "other")
+    assert stage.down()
+    assert not stage.down()
+
+
+def test_what_cannot_be_started_is_undone_at_once(
+    lab_machine: None, plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = machine_state()
+    (tmp_path / "bin").mkdir()
+    broken = tmp_path / "bin" / "ulogd"
+    broken.write_text("#!/bin/sh\necho it is broken >&2\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    with pytest.raises(LabError, match=r"ulogd did not start: .*it is broken"):
+        stage.up(plan, tmp_path / "run")
+    assert machine_state() == before
