@@ -15,7 +15,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from knockwatch.config import EvidenceSettings
+from knockwatch.config import EvidenceSettings, Thresholds
+from knockwatch.detections._pairs import pairs
 from knockwatch.detections._signatures import (
     _signature,
     families,
@@ -151,7 +152,10 @@ def matching(packets: Iterable[Packet], path: Path) -> set[str]:
         ingest([str(capture(path / "made.pcap", packets))], EvidenceSettings(), space)
         with Engine(space) as engine:
             connections = engine.tables()["connections"]
-            rows = [engine.execute(select(connections)) for select in (signed, in_runs)]
+            rows = [
+                engine.execute(signed(connections)),
+                engine.execute(in_runs(connections, pairs(connections, Thresholds()))),
+            ]
     return {name for found in rows for name in found["signature"]}
 
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import csv
 import tomllib
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, reduce
 from importlib.resources import files
@@ -125,8 +126,9 @@ def signed(connections: ir.Table) -> ir.Table:
     ibis.expr.types.Table
         `PACKET_COLUMNS` and `signature`; of each signature at each destination the first `PACKETS_KEPT`.
     """
-    rows = _with_facts(connections)
     single = [one for one in signatures().values() if one.run is None]
+    rows = _with_facts(connections)
+    rows = rows.filter(_telling(rows, single))
     found: Any = ibis.cases(
         *((_matches(rows, one), ibis.literal(one.id)) for one in single), else_=ibis.null("string")
     )
@@ -134,9 +136,38 @@ def signed(connections: ir.Table) -> ir.Table:
     return _first(rows.filter(rows.signature.notnull()).select(*PACKET_COLUMNS, "signature"))
 
 
-def in_runs(connections: ir.Table) -> ir.Table:
-    """Select the packets that a signature of runs is about, of pairs that have enough of them; as `signed` does."""
-    rows = _with_facts(connections)
+_COMMON = {"protocol", "tcp_flags"}
+"""Columns that tell next to nothing: most packets have what signatures ask of them."""
+
+
+def _telling(rows: ir.Table, chosen: Iterable[Signature]) -> Any:
+    """Select the packets that meet one condition of some signature: few do, and only those are looked at whole."""
+    values: dict[str, set[int]] = defaultdict(set)
+    others = []
+    for one in chosen:
+        named = {name: told for name, told in one.match.items() if name not in _COMMON}
+        exact = next((name for name, told in named.items() if isinstance(told, list)), None)
+        if exact:
+            values[exact].update(named[exact])
+        else:
+            name, told = next(iter((named or one.match).items()))
+            others.append(_condition(rows[name], told))
+    parts = [*(rows[name].isin(sorted(wanted)) for name, wanted in values.items()), *others]
+    return reduce(or_, (part.fill_null(_NO) for part in parts))
+
+
+def in_runs(connections: ir.Table, pairs: ir.Table) -> ir.Table:
+    """Select the packets that a signature of runs is about, of pairs that have enough of them; as `signed` does.
+
+    Parameters
+    ----------
+    pairs
+        Pairs of source and destination with their number of `rows`.
+    """
+    least = min(len(one.run.steps) or one.run.at_least for one in signatures().values() if one.run)
+    rows = _with_facts(
+        connections.semi_join(pairs.filter(pairs.rows >= least), ["source_ip", "destination_ip"])
+    )
     parts = [_of_run(rows, one, one.run) for one in signatures().values() if one.run]
     return _first(ibis.union(*parts))
 

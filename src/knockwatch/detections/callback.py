@@ -17,7 +17,7 @@ import polars as pl
 from knockwatch.clock import SECOND_US
 from knockwatch.config import Thresholds
 from knockwatch.detections import Finding, Pointer, Rule, Signal, Use
-from knockwatch.detections._pairs import answered, beginnings
+from knockwatch.detections._pairs import answered, beginnings, pairs
 from knockwatch.detections._signatures import signatures, signed
 from knockwatch.inference.contacts import COLUMNS, contacts
 from knockwatch.inference.innocence import PING_BYTES
@@ -77,8 +77,14 @@ class Callback:
         marked = marked.select("file", "line", "signature").distinct()
         sent = rows.filter(~rows.visit)
         within = int(thresholds.callback_seconds * SECOND_US)
-        backs = out.join(
-            sent,
+        # Few hosts both send and are sent to, and few pairs both ways: only those are compared by their times.
+        counted = tables["pairs"] if "pairs" in tables else pairs(tables["connections"], thresholds)
+        reached = tables["connections"].select(host="destination_ip").distinct()
+        called = counted.filter(counted.visits > 0).select(host="source_ip", peer="destination_ip")
+        called = called.semi_join(reached, "host")
+        both = [sent.destination_ip == called.host, sent.source_ip == called.peer]
+        backs = out.semi_join(called, ["host", "peer"]).join(
+            sent.semi_join(called, both),
             [
                 out.host == sent.destination_ip,
                 out.peer == sent.source_ip,
@@ -86,17 +92,18 @@ class Callback:
                 out.at_us <= sent.time_us + within,
             ],
         )
-        pairs = backs.select(one="host", other="peer").distinct()
-        either = pairs.union(pairs.select(one="other", other="one")).distinct()
+        found = backs.select(one="host", other="peer").distinct()
+        either = found.union(found.select(one="other", other="one")).distinct()
         among = rows.semi_join(either, [rows.source_ip == either.one, rows.destination_ip == either.other])
         turn = ibis.row_number().over(
             group_by=[among.source_ip, among.destination_ip], order_by=[among.time_us, among.file, among.line]
         )
         among = among.mutate(turn=turn)
         among = among.filter(among.turn < _ROWS_MOST)
-        peers = visits.group_by("source_ip").agg(peers=visits.destination_ip.nunique())
-        found = among.left_join(marked, ["file", "line"]).left_join(peers, "source_ip")
-        return found.select(*COLUMNS, "signature", "peers")
+        calling = visits.semi_join(called, visits.source_ip == called.host)
+        peers = calling.group_by("source_ip").agg(peers=calling.destination_ip.nunique())
+        told = among.left_join(marked, ["file", "line"]).left_join(peers, "source_ip")
+        return told.select(*COLUMNS, "signature", "peers")
 
     def findings(self, candidates: pl.DataFrame, thresholds: Thresholds) -> Iterator[Finding]:
         """Tell of each host and each source that it connected back to."""

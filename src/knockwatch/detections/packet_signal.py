@@ -15,7 +15,7 @@ import ibis
 from knockwatch.clock import SECOND_US
 from knockwatch.config import Thresholds
 from knockwatch.detections import Finding, Pointer, Rule
-from knockwatch.detections._pairs import beginnings
+from knockwatch.detections._pairs import beginnings, pairs
 from knockwatch.detections._signatures import (
     PACKET_COLUMNS,
     TRUST,
@@ -102,7 +102,8 @@ class PacketSignal:
         found = tables["signed"] if "signed" in tables else signed(connections)
         trusted = [one.id for one in signatures().values() if one.trust != "low"]
         after = _after(connections, found.filter(found.signature.isin(trusted)), thresholds)
-        return ibis.union(found, in_runs(connections), after)
+        counted = tables["pairs"] if "pairs" in tables else pairs(connections, thresholds)
+        return ibis.union(found, in_runs(connections, counted), after)
 
     def findings(self, candidates: pl.DataFrame, thresholds: Thresholds) -> Iterator[Finding]:
         """Tell of each packet, and of each run."""
