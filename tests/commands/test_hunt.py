@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from knockwatch.hunting import hunts
-from knockwatch.hunting import run as hunting_run
 
 from knockwatch.cli import cli
+from knockwatch.hunting import hunts
+from knockwatch.hunting import run as hunting_run
 
 EVIDENCE = "tests/data/lab/evidence/srv1-syslog.iso.log"
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from knockwatch.exports import targets
 
 from knockwatch.cli import cli
 from knockwatch.detections import detections
+from knockwatch.exports import targets
 
 
 def export(*arguments: str) -> Result:
