@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # The whole lab run where there is one, else the part of it that is shipped.
 CORPUS ?= $(if $(KNOCKWATCH_CORPUS),$(KNOCKWATCH_CORPUS)/lab-a,tests/data/lab)
 
-.PHONY: fuzz demo test check lint types bench completion-shells clean
+.PHONY: lab fuzz coverage kusto demo test check lint types bench completion-shells clean
 
 demo: $(STAMP)  ## set up, then scan the shipped lab evidence
 	$(BIN)/knockwatch scan tests/data/lab/evidence
@@ -28,6 +28,16 @@ bench: $(STAMP)  ## speed on netfilter text, packets and JSON flows, and quality
 	$(BIN)/python bench/packets.py
 	$(BIN)/python bench/json_flows.py
 	$(BIN)/python bench/quality.py $(CORPUS)
+
+lab: $(STAMP)  ## real doors in network namespaces, end to end; wants root and fetches Debian packages
+	$(BIN)/python -m knockwatch.lab.check --install --required
+
+coverage: $(STAMP)  ## write docs/coverage.md and docs/siem.md from the data they tell of
+	$(BIN)/python docs/coverage.py
+	$(BIN)/python docs/siem.py
+
+kusto:  ## install Microsoft's language service for KQL, which tests/kusto asks; needs npm
+	npm install --prefix tests/kusto --no-package-lock --no-audit --no-fund --silent
 
 FUZZ_SECONDS ?= 5
 fuzz: $(STAMP)  ## every parser on damaged samples, FUZZ_SECONDS each; what fails is kept in tests/data/fuzz

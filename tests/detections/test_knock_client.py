@@ -189,7 +189,7 @@ def test_a_loop_of_a_packet_crafter_is_read(workspace: Workspace) -> None:
 
 
 def test_a_monitors_run_before_a_log_in_stays_a_run(workspace: Workspace) -> None:
-    by = {"parent_image": "/usr/sbin/nrpe"}
+    by: dict[str, Any] = {"parent_image": "/usr/sbin/nrpe"}
     rows = touched("nc -z 203.0.113.10 {}", 7000, 8001, 9002, **by)
     put(workspace, "processes", [*rows, process("ssh monitor@203.0.113.10", "/usr/bin/ssh", 3, **by)])
     assert [finding.label for finding in found(workspace, DETECTION)] == ["PortsTouchedInARow"]

@@ -59,7 +59,7 @@ def every() -> Iterator[Any]:
             yield f"{kind}-{status}-bare", bare(kind, status)
             yield f"{kind}-{status}-hostile", hostile(kind, status)
             for signal in SIGNALS:
-                yield f"{kind}-{status}-{signal}", replace(whole, signal=signal)
+                yield f"{kind}-{status}-{signal}", replace(whole, signal=signal)  # type: ignore[arg-type]
             yield f"{kind}-{status}-unseen", replace(whole, attempts=[], entries=[], legs=[], first_seen=None)
             yield (
                 f"{kind}-{status}-untold",
