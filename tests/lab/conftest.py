@@ -12,7 +12,7 @@ import pytest
 
 from knockwatch.lab import machine, stage
 from knockwatch.lab.data import load
-from knockwatch.lab.journal import STATE
+from knockwatch.lab.journal import STATE, TAKEN
 from knockwatch.lab.plan import Plan
 
 
@@ -34,7 +34,7 @@ def lab_machine() -> Iterator[None]:
         pytest.skip(reason)
     with (Path(tempfile.gettempdir()) / "knockwatch-lab-tests.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if STATE.exists():
+        if STATE.exists() or TAKEN.exists():
             warnings.warn("tests of the real lab were skipped: a lab is up", stacklevel=1)
             pytest.skip("a lab is up: knockwatch lab down")
         try:

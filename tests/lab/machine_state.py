@@ -8,7 +8,16 @@ import subprocess
 from pathlib import Path
 
 _AUDIT = ("enabled", "failure", "pid", "rate_limit", "backlog_limit", "backlog_wait_time")
-_LEFT_IN_RUN = ("knockwatch-lab", "netns", "sshd", "ufw.lock", "auditd.pid", "fwknop", "knockd.pid")
+_LEFT_IN_RUN = (
+    "knockwatch-lab",
+    "knockwatch-lab.down",
+    "netns",
+    "sshd",
+    "ufw.lock",
+    "auditd.pid",
+    "fwknop",
+    "knockd.pid",
+)
 
 
 def _said(*command: str) -> list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from knockwatch.lab import LabError, stage
-from knockwatch.lab.journal import JOURNAL, STATE, inhabitants
+from knockwatch.lab.journal import JOURNAL, STATE, TAKEN, inhabitants
 from knockwatch.lab.network import inside
 from knockwatch.lab.plan import Plan
 from tests.lab.machine_state import machine_state
@@ -99,4 +99,24 @@ def test_what_cannot_be_started_is_undone_at_once(
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     with pytest.raises(LabError, match=r"ulogd did not start: .*it is broken"):
         stage.up(plan, tmp_path / "run")
+    assert machine_state() == before
+
+
+def test_a_down_that_is_killed_is_finished_by_the_next(lab_machine: None, plan: Plan, tmp_path: Path) -> None:
+    before = machine_state()
+    stage.up(plan, tmp_path / "run")
+    assert _killed_when(["lab", "down"], TAKEN.exists)
+    assert stage.down()
+    assert machine_state() == before
+
+
+def test_a_running_play_ends_with_the_lab(lab_machine: None, plan: Plan, tmp_path: Path) -> None:
+    before = machine_state()
+    stage.up(plan, tmp_path / "run")
+    begun = _lines()
+    playing = subprocess.Popen([*KNOCKWATCH, "lab", "play", "noise"], stderr=subprocess.DEVNULL)
+    while _lines() < begun + 6:
+        assert playing.poll() is None
+    stage.down()
+    assert playing.wait(timeout=PATIENCE_SECONDS) != 0
     assert machine_state() == before

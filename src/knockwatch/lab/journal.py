@@ -22,12 +22,18 @@ from knockwatch.lab import LabError
 
 STATE = Path("/run/knockwatch-lab")
 """Everything the lab needs while it is up: the journal, sockets, generated keys and configurations."""
+TAKEN = STATE.with_name("knockwatch-lab.down")
+"""What the state is called while it is undone: what starts late finds no journal to write to, and does not start."""
 JOURNAL = STATE / "journal"
+MARK = "KNOCKWATCH_LAB"
+"""Variable in the environment of every process that the lab starts, so that none is overlooked."""
 PREFIX = "kw-"
 """How the lab's network namespaces are called, before the host's name."""
 NETNS = Path("/run/netns")
 PATIENCE_SECONDS = 3.0
 """How long a process may take to end before it is killed."""
+STRAY_ROUNDS = 5
+"""How often it is looked for processes that others have started meanwhile."""
 
 _RECORDED = (
     """printf '{"undo": "process", "pid": %d, "start": %s, "name": "%s"}\\n' $$ "$(cut -d' ' -f22 /proc/$$/stat)" """
@@ -47,11 +53,21 @@ def record(undo: str, **facts: Any) -> None:
         os.close(descriptor)
 
 
-def entries() -> Iterator[Mapping[str, Any]]:
+def record_self(name: str) -> None:
+    """Write down this process itself, which a `down` elsewhere ends first."""
+    record("process", pid=os.getpid(), start=began(os.getpid()), name=name)
+
+
+def marked() -> dict[str, str]:
+    """Give the environment for what the lab starts."""
+    return {**os.environ, MARK: str(STATE), "TZ": "UTC"}
+
+
+def entries(journal: Path = JOURNAL) -> Iterator[Mapping[str, Any]]:
     """Read the journal; a last line that was cut is passed over."""
-    if not JOURNAL.is_file():
+    if not journal.is_file():
         return
-    for line in JOURNAL.read_text("utf-8", "replace").splitlines():
+    for line in journal.read_text("utf-8", "replace").splitlines():
         try:
             entry = json.loads(line)
         except ValueError:
@@ -87,11 +103,16 @@ def _zombie(pid: int) -> bool:
         return True
 
 
-def undo_all() -> None:
-    """Undo everything in the journal, last first: processes, then namespaces, then the rest; may be repeated."""
-    todo = list(entries())
+def undo_all(state: Path) -> None:
+    """Undo everything in a state's journal, last first: processes, then namespaces, then the rest; may be repeated."""
+    todo = list(entries(state / JOURNAL.name))
     processes = [entry for entry in todo if entry["undo"] == "process"]
     _end([entry for entry in processes if entry["pid"] != os.getpid()])
+    # What a killed `up` had started goes on by itself, and may start something more before it ends.
+    for _ in range(STRAY_ROUNDS):
+        if not (strays := _strays()):
+            break
+        _end(strays)
     for entry in reversed(todo):
         undo = _UNDO.get(entry["undo"])
         if undo is not None:
@@ -108,6 +129,18 @@ def _end(processes: list[Mapping[str, Any]]) -> None:
         end = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < end and any(alive(entry) for entry in running):
             time.sleep(0.02)
+
+
+def _strays() -> list[Mapping[str, Any]]:
+    """List the processes with the lab's mark, but for this one."""
+    mark = f"{MARK}={STATE}".encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            entry = {"pid": int(folder.name), "start": began(int(folder.name))}
+            if mark in (folder / "environ").read_bytes().split(b"\0") and alive(entry):
+                found.append(entry)
+    return [entry for entry in found if entry["pid"] != os.getpid()]
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
@@ -192,7 +225,14 @@ _UNDO = {
 def run(command: list[str], *, check: bool = True, stdin: str | None = None) -> str:
     """Run a program of the machine and give its output; raises LabError with what it said if it failed."""
     done = subprocess.run(
-        command, capture_output=True, text=True, errors="replace", input=stdin, timeout=120, check=False
+        command,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        input=stdin,
+        timeout=120,
+        check=False,
+        env=marked(),
     )
     if check and done.returncode:
         said = [line.strip() for line in (done.stderr or done.stdout).splitlines()[:3]]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from knockwatch.lab import LabError
-from knockwatch.lab.journal import NETNS, PREFIX, STATE, record, recorded, run
+from knockwatch.lab.journal import NETNS, PREFIX, STATE, marked, record, recorded, run
 from knockwatch.lab.plan import PREFIXES, Host, Plan
 
 RESOLVERS = Path("/etc/netns")
@@ -181,5 +180,5 @@ def daemon(
             stdout=said,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env={**os.environ, "TZ": "UTC"},
+            env=marked(),
         )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from knockwatch.lab.journal import STATE, record, recorded, run
+from knockwatch.lab.journal import STATE, marked, record, recorded, run
 from knockwatch.lab.network import BRIDGE, daemon, owners
 from knockwatch.lab.plan import Plan
 
@@ -134,7 +133,7 @@ def _outside(name: str, command: list[str]) -> None:
             stdout=output,
             stderr=output,
             start_new_session=True,
-            env={**os.environ, "TZ": "UTC"},
+            env=marked(),
         )
 
 

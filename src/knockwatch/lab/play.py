@@ -12,7 +12,7 @@ from typing import Any
 from knockwatch.lab import LabError
 from knockwatch.lab.doors import build
 from knockwatch.lab.fixtures import fixture
-from knockwatch.lab.journal import STATE, recorded, run
+from knockwatch.lab.journal import STATE, marked, record_self, recorded, run
 from knockwatch.lab.labels import Labels
 from knockwatch.lab.network import as_host, daemon, inside
 from knockwatch.lab.packets import read
@@ -46,6 +46,7 @@ class Player:
         LabError
             If there is none of a name, or a program fails that ought not to.
         """
+        record_self("play")
         for scenario, events in self._wanted(names):
             self.tell(f"{scenario.name}: {scenario.title}")
             with self._background(scenario, whole=events == scenario.event):
@@ -85,7 +86,7 @@ class Player:
         targets = ",".join(self.plan.hosts[name].address(4) for name in item.at)
         words = item.traffic.format(seconds=seconds).split()
         command = inside(item.by, fixture("traffic", str(seed), sources, targets, *words))
-        return subprocess.Popen(recorded(item.id, command), stdin=subprocess.DEVNULL)
+        return subprocess.Popen(recorded(item.id, command), stdin=subprocess.DEVNULL, env=marked())
 
     def _label_background(self, item: Background, seconds: int, begun: float) -> None:
         """Label a piece of background traffic."""
@@ -206,7 +207,8 @@ class Player:
             return None
         seconds = str(ENTRY_SECONDS + event.wait)
         command = inside(event.by, fixture("echo", "await", str(door.port), seconds))
-        listening = subprocess.Popen(recorded(f"await-{event.id}", command), stdin=subprocess.DEVNULL)
+        name = f"await-{event.id}"
+        listening = subprocess.Popen(recorded(name, command), stdin=subprocess.DEVNULL, env=marked())
         end = time.monotonic() + ENTRY_SECONDS
         while time.monotonic() < end and f":{door.port} " not in run(inside(event.by, ["ss", "-Hltn"])):
             time.sleep(0.02)
@@ -282,7 +284,12 @@ class Player:
         """Run a command in a host's network, and nowhere else; gives its status."""
         wrapped = recorded(f"{host}-{Path(command[0]).name}", inside(host, command))
         done = subprocess.run(
-            wrapped, capture_output=True, stdin=subprocess.DEVNULL, timeout=COMMAND_SECONDS, check=False
+            wrapped,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=COMMAND_SECONDS,
+            check=False,
+            env=marked(),
         )
         return done.returncode
 

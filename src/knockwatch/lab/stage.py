@@ -10,7 +10,7 @@ from pathlib import Path
 from knockwatch.lab import LabError, firewalls, machine, network, observers
 from knockwatch.lab.data import dump, restore
 from knockwatch.lab.fixtures import fixture
-from knockwatch.lab.journal import STATE, alive, entries, record, run, undo_all
+from knockwatch.lab.journal import STATE, TAKEN, alive, entries, record, record_self, run, undo_all
 from knockwatch.lab.plan import Host, Plan
 
 READY_SECONDS = 20.0
@@ -35,7 +35,7 @@ def up(plan: Plan, out: Path) -> None:
         If the machine can have no lab, or one is up, or a program fails; what was done so far is undone then.
     """
     machine.require()
-    if STATE.exists():
+    if STATE.exists() or TAKEN.exists():
         raise LabError("a lab is up, or one was not taken down: knockwatch lab down")
     if out.exists() and any(out.iterdir()):
         raise LabError("is not empty: name a folder that is, for the evidence", path=out)
@@ -50,6 +50,7 @@ def up(plan: Plan, out: Path) -> None:
 
 def _put_up(plan: Plan, out: Path) -> None:
     """Put everything up, in the order that each needs the one before."""
+    record_self("up")
     (STATE / "said").mkdir()
     (STATE / "plan.json").write_text(dump(plan))
     (STATE / "out").symlink_to(out)
@@ -165,8 +166,13 @@ def down() -> bool:
         If the machine can have no lab at all, and so has none.
     """
     machine.require(programs=False)
-    if not STATE.exists():
-        return False
-    undo_all()
-    shutil.rmtree(STATE, ignore_errors=True)
-    return True
+    found = False
+    for _ in range(2):
+        # What an earlier `down` left that was killed itself comes first.
+        if not TAKEN.exists() and STATE.exists():
+            STATE.rename(TAKEN)
+        if TAKEN.exists():
+            found = True
+            undo_all(TAKEN)
+            shutil.rmtree(TAKEN, ignore_errors=True)
+    return found
