@@ -215,7 +215,7 @@ def test_without_root_it_says_what_it_could_not_see(namespace: Namespace) -> Non
     target = namespace.folder / "unprivileged"
     target.mkdir(mode=0o777)
     target.chmod(0o777)
-    for parent in list(target.parents)[:3]:
+    for parent in list(target.parents)[:4]:
         parent.chmod(parent.stat().st_mode | 0o055)
     words = (*nobody, sys.executable, "-c", code, str(target))
     told = namespace.run(*words, cwd="/").stdout
