@@ -188,8 +188,11 @@ def _unmount(entry: Mapping[str, Any]) -> None:
     path = Path(entry["path"])
     if not path.is_dir() or any(path.iterdir()):
         return
-    for _ in range(_mounts(path)):
+    end = time.monotonic() + PATIENCE_SECONDS
+    while _mounts(path) and time.monotonic() < end:
+        # It may be busy for a moment while somebody looks into it.
         run(["umount", str(path)], check=False)
+        time.sleep(0.02)
     _remove_empty(entry)
 
 
