@@ -11,7 +11,8 @@ from urllib.parse import quote
 
 from knockwatch.cases import LEGS, Attempt, Case, Entry, Quote
 from knockwatch.reports.escape import visible
-from knockwatch.reports.html.reading import at, reading
+from knockwatch.reports.html.reading import reading
+from knockwatch.reports.moments import microseconds
 from knockwatch.reports.words import Glyphs, only_tries, route, sequence, title
 
 MANY = 1000
@@ -166,7 +167,7 @@ def _entry(entry: Entry) -> list[Any]:
 
 def _use(use: Attempt | Entry) -> list[Any]:
     """Write who, when (microseconds since 1970), and whether it was complete."""
-    return [shown(use.source), at(use.start), at(use.end), use.complete]
+    return [shown(use.source), microseconds(use.start), microseconds(use.end), use.complete]
 
 
 def _quote(line: Quote, texts: Pool, files: Pool) -> list[Any]:
@@ -176,6 +177,6 @@ def _quote(line: Quote, texts: Pool, files: Pool) -> list[Any]:
         shown(line.table),
         files.number(line.file),
         line.line,
-        at(line.time),
+        microseconds(line.time),
         texts.number(line.text),
     ]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from knockwatch.reports.moments import microseconds
 
 Shown = Callable[[str], str]
 
@@ -18,7 +19,6 @@ VIEWS: Mapping[str, str] = {
     "changes": "",
 }
 """The canonical tables and the Microsoft view that each becomes."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,8 @@ def reading(summary: Mapping[str, Any], shown: Shown) -> dict[str, Any]:
         "lines": told.lines,
         "not_understood": told.not_understood,
         "malformed": told.malformed_lines,
-        "first": at(told.first_time),
-        "last": at(told.last_time),
+        "first": microseconds(told.first_time),
+        "last": microseconds(told.last_time),
         "rows": {shown(name): rows for name, rows in told.rows.items()},
         "asked": {shown(key): shown(_words(value)) for key, value in told.asked.items() if value},
         "version": shown(told.versions.get("knockwatch", "")),
@@ -87,16 +87,6 @@ def reading(summary: Mapping[str, Any], shown: Shown) -> dict[str, Any]:
         "tables": _coverage(_by_table(told.files), shown),
         "formats": _coverage(_by_format(told.files), shown),
     }
-
-
-def at(time: str | None) -> int | None:
-    """Read an RFC 3339 time as microseconds since 1970, UTC where it names no zone; None for what is none."""
-    try:
-        when = datetime.fromisoformat(time or "")
-        when = when.replace(tzinfo=UTC) if when.tzinfo is None else when
-        return (when - _EPOCH) // timedelta(microseconds=1)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _words(value: Any) -> str:
@@ -116,8 +106,8 @@ def _file(file: _File, shown: Shown) -> dict[str, Any]:
         "malformed": file.malformed_lines,
         "example": [example.get("line"), shown(str(example.get("text", "")))] if example else None,
         "rows": {shown(name): rows for name, rows in file.rows.items() if rows},
-        "first": at(file.first_time),
-        "last": at(file.last_time),
+        "first": microseconds(file.first_time),
+        "last": microseconds(file.last_time),
         "assumed": shown(file.assumed or ""),
         "problems": [shown(problem) for problem in file.problems],
     }
@@ -132,7 +122,7 @@ def _by_table(files: Iterable[_File]) -> list[Sight]:
     """List what each file gives the tables; those without anything have a row too, to be seen empty."""
     sights: list[Sight] = [(_view(table), 0, None, None) for table in VIEWS]
     for file in files:
-        first, last = at(file.first_time), at(file.last_time)
+        first, last = microseconds(file.first_time), microseconds(file.last_time)
         sights += [(_view(table), rows, first, last) for table, rows in file.rows.items() if rows]
     return sights
 
@@ -146,7 +136,9 @@ def _view(table: str) -> str:
 def _by_format(files: Iterable[_File]) -> list[Sight]:
     """List what each file gives its format."""
     return [
-        (file.format, file.lines, at(file.first_time), at(file.last_time)) for file in files if file.format
+        (file.format, file.lines, microseconds(file.first_time), microseconds(file.last_time))
+        for file in files
+        if file.format
     ]
 
 
