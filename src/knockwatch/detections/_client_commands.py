@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 
-from knockwatch.detections._command_lines import commands, program
+from knockwatch.detections._command_lines import address_of, commands, program
 from knockwatch.detections._port_touches import unrolled
 
 CRAFTERS = ("hping3", "nping")
@@ -66,10 +65,7 @@ class Sent:
     @property
     def address(self) -> str | None:
         """The target in shortest form, if it is an address."""
-        try:
-            return str(ip_address(self.target or ""))
-        except ValueError:
-            return None
+        return address_of(self.target)
 
 
 def clients(command_line: str, image: str | None = None) -> list[Sent]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import ip_address
 from typing import NamedTuple
 
 _SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "ksh"})
@@ -139,3 +140,11 @@ def _simple(command_line: str) -> Iterator[list[str]]:
             simple.append(word)
     if simple:
         yield simple
+
+
+def address_of(target: str | None) -> str | None:
+    """Give a target of a command in shortest form, if it is an address and no name."""
+    try:
+        return str(ip_address(target or ""))
+    except ValueError:
+        return None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_network
 
 from knockwatch.detections._command_lines import commands, program
+from knockwatch.hoststate.words import address
 
 _BLOCKING = frozenset({"drop", "reject", "deny", "block"})
 _NEUTRAL = frozenset({"log", "nflog", "ulog", "mark", "connmark", "trace", "notrack", "ct", "set", "tcpmss"})
@@ -93,8 +93,8 @@ def _iptables(words: Sequence[str]) -> Iterator[FirewallCommand]:
         "iptables",
         adds,
         opens=verdict not in _NEUTRAL and adds != (verdict in _BLOCKING),
-        source=_address(_first(words, "-s", "--source", "--src")),
-        destination=_address(_first(words, "-d", "--destination", "--dst")),
+        source=address(_first(words, "-s", "--source", "--src")),
+        destination=address(_first(words, "-d", "--destination", "--dst")),
         protocol=_protocol(_first(words, "-p", "--protocol", "--proto")),
         port=_port(_first(words, "--dport", "--destination-port", "--dports", "--destination-ports")),
     )
@@ -116,8 +116,8 @@ def _ufw(words: Sequence[str]) -> Iterator[FirewallCommand]:
         "ufw",
         adds,
         opens=adds != (verdict in _BLOCKING),
-        source=_address(_first(words, "from")),
-        destination=_address(_first(words, "to")),
+        source=address(_first(words, "from")),
+        destination=address(_first(words, "to")),
         protocol=protocol,
         port=port,
     )
@@ -139,8 +139,8 @@ def _nft(words: Sequence[str]) -> Iterator[FirewallCommand]:
         "nft",
         adds,
         opens=adds != bool(_BLOCKING & set(words)),
-        source=_address(_after(words, "saddr")) or next(filter(None, map(_address, members)), None),
-        destination=_address(_after(words, "daddr")),
+        source=address(_after(words, "saddr")) or next(filter(None, map(address, members)), None),
+        destination=address(_after(words, "daddr")),
         protocol=next((word for word in words if word in _PROTOCOLS), None),
         port=_port(port),
     )
@@ -166,7 +166,7 @@ def _firewall_cmd(words: Sequence[str]) -> Iterator[FirewallCommand]:
             "firewall-cmd",
             adds,
             opens=adds != blocks,
-            source=_address(source),
+            source=address(source),
             protocol=_protocol(named),
             port=_port(port),
         )
@@ -177,7 +177,7 @@ def _ipset(words: Sequence[str]) -> Iterator[FirewallCommand]:
     plain = [word for word in words if not word.startswith("-")]
     if len(plain) > 2 and plain[0] in {"add", "del"}:
         adds = plain[0] == "add"
-        yield FirewallCommand("ipset", adds, opens=adds, source=_address(plain[2].split(",")[0]))
+        yield FirewallCommand("ipset", adds, opens=adds, source=address(plain[2].split(",")[0]))
 
 
 def _pfctl(words: Sequence[str]) -> Iterator[FirewallCommand]:
@@ -185,7 +185,7 @@ def _pfctl(words: Sequence[str]) -> Iterator[FirewallCommand]:
     action = _first(words, "-T")
     if action in {"add", "delete"}:
         adds = action == "add"
-        source = next(filter(None, map(_address, words)), None)
+        source = next(filter(None, map(address, words)), None)
         yield FirewallCommand("pfctl", adds, opens=adds, source=source)
 
 
@@ -202,8 +202,8 @@ def _netsh(words: Sequence[str]) -> Iterator[FirewallCommand]:
         "netsh",
         adds,
         opens=adds != (told.get("action") in _BLOCKING),
-        source=_address(told.get("remoteip")),
-        destination=_address(told.get("localip")),
+        source=address(told.get("remoteip")),
+        destination=address(told.get("localip")),
         protocol=_protocol(told.get("protocol")),
         port=_port(told.get("localport")),
     )
@@ -225,8 +225,8 @@ def _powershell(words: Sequence[str]) -> Iterator[FirewallCommand]:
             "powershell",
             adds,
             opens=adds != (told.get("action") in _BLOCKING),
-            source=_address(told.get("remoteaddress")),
-            destination=_address(told.get("localaddress")),
+            source=address(told.get("remoteaddress")),
+            destination=address(told.get("localaddress")),
             protocol=_protocol(told.get("protocol")),
             port=_port(told.get("localport")),
         )
@@ -290,17 +290,6 @@ def _after(words: Sequence[str], *sought: str) -> str | None:
         if tuple(words[index : index + size]) == sought:
             return words[index + size]
     return None
-
-
-def _address(text: str | None) -> str | None:
-    """Give an address or network in its shortest form; None for any, and for what is neither."""
-    try:
-        network = ip_network(text or "", strict=False)
-    except ValueError:
-        return None
-    if network.prefixlen == 0:
-        return None
-    return str(network.network_address) if network.num_addresses == 1 else str(network)
 
 
 def _protocol(text: str | None) -> str | None:

@@ -10,9 +10,8 @@ import binascii
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 
-from knockwatch.detections._command_lines import commands, program
+from knockwatch.detections._command_lines import address_of, commands, program
 
 MOST_TOUCHES = 64
 """Touches of one command line that are read: more is a port scan."""
@@ -115,10 +114,7 @@ class Touch:
     @property
     def address(self) -> str | None:
         """The target in shortest form, if it is an address."""
-        try:
-            return str(ip_address(self.target))
-        except ValueError:
-            return None
+        return address_of(self.target)
 
 
 def touches(command_line: str, image: str | None = None) -> list[Touch]:
