@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
+from typing import Protocol
 
 from knockwatch.lab import LabError
 from knockwatch.lab.plan import Door, Host
@@ -86,15 +87,13 @@ def build(host: Host, doors: Iterable[Door], out: Path, version: int = 4) -> Bui
 def _module(kind: str) -> Kind:
     """Find the module of a kind."""
     try:
-        return importlib.import_module(f"knockwatch.lab.doors.{kind}")  # type: ignore[return-value]
+        return importlib.import_module(f"knockwatch.lab.doors.{kind}")
     except ModuleNotFoundError as error:
         raise LabError(f"there is no kind of door called {kind!r}") from error
 
 
-class Kind:
+class Kind(Protocol):
     """What a module of this package is, for type checkers."""
 
-    @staticmethod
-    def build(host: Host, doors: list[Door], out: Path, version: int) -> list[Parts]:
+    def build(self, host: Host, doors: list[Door], out: Path, version: int) -> list[Parts]:
         """Build doors."""
-        raise NotImplementedError
