@@ -53,7 +53,7 @@ def test_a_signal_that_only_closes_is_no_door(workspace: Workspace) -> None:
 
 
 def test_a_command_that_nobody_knows_still_makes_a_door(workspace: Workspace) -> None:
-    [finding] = told(workspace, line("command = /root/open.sh %IP%", actor="knockd"))
+    [finding] = told(workspace, line("command = /usr/local/sbin/open.sh %IP%", actor="knockd"))
 
     assert finding.door is None
 
