@@ -17,7 +17,7 @@ import polars as pl
 from knockwatch.clock import SECOND_US
 from knockwatch.config import Thresholds
 from knockwatch.detections import Finding, Pointer, Rule, Signal, Use
-from knockwatch.detections._pairs import answered, beginnings, pairs
+from knockwatch.detections._pairs import answered, beginnings
 from knockwatch.detections._signatures import signatures, signed
 from knockwatch.inference.contacts import COLUMNS, contacts
 from knockwatch.inference.innocence import PING_BYTES
@@ -77,14 +77,8 @@ class Callback:
         marked = marked.select("file", "line", "signature").distinct()
         sent = rows.filter(~rows.visit)
         within = int(thresholds.callback_seconds * SECOND_US)
-        # Few hosts both send and are sent to, and few pairs both ways: only those are compared by their times.
-        counted = tables["pairs"] if "pairs" in tables else pairs(tables["connections"], thresholds)
-        reached = tables["connections"].select(host="destination_ip").distinct()
-        called = counted.filter(counted.visits > 0).select(host="source_ip", peer="destination_ip")
-        called = called.semi_join(reached, "host")
-        both = [sent.destination_ip == called.host, sent.source_ip == called.peer]
-        backs = out.semi_join(called, ["host", "peer"]).join(
-            sent.semi_join(called, both),
+        backs = out.join(
+            sent,
             [
                 out.host == sent.destination_ip,
                 out.peer == sent.source_ip,
@@ -100,8 +94,7 @@ class Callback:
         )
         among = among.mutate(turn=turn)
         among = among.filter(among.turn < _ROWS_MOST)
-        calling = visits.semi_join(called, visits.source_ip == called.host)
-        peers = calling.group_by("source_ip").agg(peers=calling.destination_ip.nunique())
+        peers = visits.group_by("source_ip").agg(peers=visits.destination_ip.nunique())
         told = among.left_join(marked, ["file", "line"]).left_join(peers, "source_ip")
         return told.select(*COLUMNS, "signature", "peers")
 
