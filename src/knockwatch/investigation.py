@@ -15,7 +15,7 @@ from knockwatch.cases import Case
 from knockwatch.cases.build import build
 from knockwatch.config import Config, Thresholds
 from knockwatch.detections import Detection, Finding, detections
-from knockwatch.detections._pairs import with_pairs
+from knockwatch.detections._relevant import with_relevant
 from knockwatch.engines.embedded import Engine
 from knockwatch.inference.hosts import addresses, learn, sightings
 from knockwatch.ingest import Workspace
@@ -84,11 +84,11 @@ class Investigation:
         return frozenset(name for step in steps if step for name in step.read)
 
     def prepared(self, thresholds: Thresholds) -> Mapping[str, ir.Table]:
-        """Give the tables with what several detections build on (see `with_pairs`)."""
+        """Give the tables with what several detections build on (see `with_relevant`)."""
         if self._prepared and self._prepared.holds(thresholds):
             return self._prepared.made
         watched = _Watched(thresholds)
-        tables = with_pairs(self.tables, cast(Thresholds, watched), self.engine.cached)
+        tables = with_relevant(self.tables, cast(Thresholds, watched), self.engine.cached, self.engine.hashed)
         if self._keep and not self._prepared:
             self._prepared = _Step(tables, watched.read)
         return tables

@@ -15,8 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from knockwatch.config import EvidenceSettings, Thresholds
-from knockwatch.detections._pairs import pairs
+from knockwatch.config import EvidenceSettings
 from knockwatch.detections._signatures import (
     _signature,
     families,
@@ -154,7 +153,7 @@ def matching(packets: Iterable[Packet], path: Path) -> set[str]:
             connections = engine.tables()["connections"]
             rows = [
                 engine.execute(signed(connections)),
-                engine.execute(in_runs(connections, pairs(connections, Thresholds()))),
+                engine.execute(in_runs(connections)),
             ]
     return {name for found in rows for name in found["signature"]}
 

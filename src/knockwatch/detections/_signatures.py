@@ -127,7 +127,7 @@ def signed(connections: ir.Table) -> ir.Table:
         `PACKET_COLUMNS` and `signature`; of each signature at each destination the first `PACKETS_KEPT`.
     """
     single = [one for one in signatures().values() if one.run is None]
-    rows = _with_facts(connections)
+    rows = with_facts(connections)
     rows = rows.filter(_telling(rows, single))
     found: Any = ibis.cases(
         *((_matches(rows, one), ibis.literal(one.id)) for one in single), else_=ibis.null("string")
@@ -146,7 +146,9 @@ def _telling(rows: ir.Table, chosen: Iterable[Signature]) -> Any:
     others = []
     for one in chosen:
         named = {name: told for name, told in one.match.items() if name not in _COMMON}
-        exact = next((name for name, told in named.items() if isinstance(told, list)), None)
+        # Services are visited often, all other values that signatures name are rare.
+        listed = [name for name, told in named.items() if isinstance(told, list)]
+        exact = min(listed, key=lambda name: name == "destination_port", default=None)
         if exact:
             values[exact].update(named[exact])
         else:
@@ -156,18 +158,28 @@ def _telling(rows: ir.Table, chosen: Iterable[Signature]) -> Any:
     return reduce(or_, (part.fill_null(_NO) for part in parts))
 
 
-def in_runs(connections: ir.Table, pairs: ir.Table) -> ir.Table:
-    """Select the packets that a signature of runs is about, of pairs that have enough of them; as `signed` does.
+def trusted() -> list[str]:
+    """Name the signatures whose match no innocent program is likely to make."""
+    return [one.id for one in signatures().values() if one.trust != "low"]
 
-    Parameters
-    ----------
-    pairs
-        Pairs of source and destination with their number of `rows`.
-    """
-    least = min(len(one.run.steps) or one.run.at_least for one in signatures().values() if one.run)
-    rows = _with_facts(
-        connections.semi_join(pairs.filter(pairs.rows >= least), ["source_ip", "destination_ip"])
-    )
+
+def run_least() -> int:
+    """Give the fewest steps that a signature of runs asks for."""
+    runs = [one.run for one in signatures().values() if one.run]
+    return min(len(run.steps) or run.at_least for run in runs)
+
+
+def may_be_in_run(rows: ir.Table) -> Any:
+    """Tell which packets a signature of runs is about, if it is not about their ports; `rows` are `with_facts`."""
+    runs = [
+        one for one in signatures().values() if one.run and one.run.differ not in {"", "destination_port"}
+    ]
+    return reduce(or_, (_matches(rows, one) for one in runs))
+
+
+def in_runs(connections: ir.Table) -> ir.Table:
+    """Select the packets that a signature of runs is about, of pairs that have enough of them; as `signed` does."""
+    rows = with_facts(connections)
     parts = [_of_run(rows, one, one.run) for one in signatures().values() if one.run]
     return _first(ibis.union(*parts))
 
@@ -192,7 +204,7 @@ def _first(rows: ir.Table) -> ir.Table:
     return numbered.filter(numbered.turn < PACKETS_KEPT).drop("turn")
 
 
-def _with_facts(connections: ir.Table) -> ir.Table:
+def with_facts(connections: ir.Table) -> ir.Table:
     """Select what has a source, a destination and a time, and add the facts that conditions name beside columns."""
     rows = connections.filter(
         connections.time_us.notnull(),

@@ -18,7 +18,8 @@ from knockwatch.clock import SECOND_US
 from knockwatch.config import Thresholds
 from knockwatch.detections import Finding, Pointer, Rule, Signal, Use
 from knockwatch.detections._pairs import answered, beginnings
-from knockwatch.detections._signatures import signatures, signed
+from knockwatch.detections._relevant import connected, relevant
+from knockwatch.detections._signatures import signed, trusted
 from knockwatch.inference.contacts import COLUMNS, contacts
 from knockwatch.inference.innocence import PING_BYTES
 from knockwatch.inference.sessions import Contact, by_pair
@@ -69,7 +70,7 @@ class Callback:
 
     def candidates(self, tables: Mapping[str, ir.Table], thresholds: Thresholds) -> ir.Table:
         """Select all that began between two addresses of which one sent a packet and was connected to soon after."""
-        begun = beginnings(tables["connections"])
+        begun = beginnings(relevant(tables))
         rows = begun.mutate(visit=(answered(begun) & (begun.protocol == "tcp")))
         visits = rows.filter(rows.visit)
         out = visits.select(host="source_ip", peer="destination_ip", at_us="time_us")
@@ -94,15 +95,14 @@ class Callback:
         )
         among = among.mutate(turn=turn)
         among = among.filter(among.turn < _ROWS_MOST)
-        peers = visits.group_by("source_ip").agg(peers=visits.destination_ip.nunique())
+        peers = tables["peers"] if "peers" in tables else connected(visits)
         told = among.left_join(marked, ["file", "line"]).left_join(peers, "source_ip")
         return told.select(*COLUMNS, "signature", "peers")
 
     def findings(self, candidates: pl.DataFrame, thresholds: Thresholds) -> Iterator[Finding]:
         """Tell of each host and each source that it connected back to."""
-        trusted = [one.id for one in signatures().values() if one.trust != "low"]
         rows = candidates.with_columns(
-            pl.col("signature").is_in(trusted).fill_null(value=False).alias("signed")
+            pl.col("signature").is_in(trusted()).fill_null(value=False).alias("signed")
         )
         peers = dict(rows.drop_nulls("peers").select("source_ip", "peers").unique("source_ip").iter_rows())
         ports: dict[tuple[str, str], set[int]] = defaultdict(set)

@@ -16,6 +16,7 @@ from knockwatch.config import Thresholds
 from knockwatch.detections import Finding, Pointer, Rule
 from knockwatch.detections._kusto import dated, in_any_case
 from knockwatch.detections._pairs import turned_away
+from knockwatch.detections._relevant import relevant
 from knockwatch.detections._sequences import Probe, known_order, periods, steps
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class DeniedPorts:
             `source_ip`, `destination_ip` and `probes`, an array in no order.
         """
         pair = ("source_ip", "destination_ip")
-        tried = turned_away(tables.get("busy", tables["connections"]))
+        tried = turned_away(relevant(tables))
         sessions = _sessions(_of_many_ports(tried, thresholds), pair, thresholds)
         shown = sessions.protocol.concat("/", sessions.destination_port.cast("string"))
         runs = sessions.group_by(*pair, "session").aggregate(

@@ -15,12 +15,13 @@ import polars as pl
 from knockwatch.config import Thresholds
 from knockwatch.detections import Finding, Pointer, Rule, Use
 from knockwatch.detections._log_ins import log_ins
-from knockwatch.detections._pairs import ICMP, PAIR, answered, beginnings, pairs
-from knockwatch.detections._signatures import signatures, signed
+from knockwatch.detections._pairs import ICMP, PAIR, answered, beginnings, closed
+from knockwatch.detections._relevant import relevant
+from knockwatch.detections._signatures import signed, trusted
 from knockwatch.inference import doors, sessions
 from knockwatch.inference.contacts import COLUMNS, contacts
 from knockwatch.inference.hosts import learn, named
-from knockwatch.tables import ACCEPTED, DENIED, REFUSED, UNANSWERED
+from knockwatch.tables import ACCEPTED
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -72,13 +73,14 @@ class DoorDetection:
 
     def candidates(self, tables: Mapping[str, ir.Table], thresholds: Thresholds) -> ir.Table:
         """Select what began at destinations that may have a door, without their ordinary sessions."""
-        rows = beginnings(tables["connections"])
-        closed = rows.outcome.isin([DENIED, REFUSED, UNANSWERED])
+        rows = relevant(tables)
+        rows = beginnings(rows.filter(rows.at_door))
         rows = rows.mutate(
-            answered=answered(rows).ifelse(1, 0), refused=closed.ifelse(1, 0), ping=rows.protocol.isin(ICMP)
+            answered=answered(rows).ifelse(1, 0),
+            refused=closed(rows).ifelse(1, 0),
+            ping=rows.protocol.isin(ICMP),
         )
-        counted = tables["pairs"] if "pairs" in tables else pairs(tables["connections"], thresholds)
-        services = _services(rows, counted, thresholds)
+        services = _services(rows, thresholds)
         # A service refused on one address of a host may be visited on another, so destinations are kept whole.
         logged_in = _hosts_with_log_ins(tables)
         destinations = (
@@ -116,14 +118,13 @@ class DoorDetection:
 
 def _with_signatures(rows: ir.Table, found: ir.Table) -> ir.Table:
     """Mark, as `signed`, the packets that match a signature that can be trusted."""
-    trusted = [one.id for one in signatures().values() if one.trust != "low"]
-    marked = found.filter(found.signature.isin(trusted)).select("file", "line").distinct()
+    marked = found.filter(found.signature.isin(trusted())).select("file", "line").distinct()
     marked = marked.mutate(marked=True)
     joined = rows.left_join(marked, ["file", "line"])
     return joined.select(*COLUMNS, "sensor", signed=joined.marked.fill_null(ibis.literal(value=False)))
 
 
-def _services(rows: ir.Table, counted: ir.Table, thresholds: Thresholds) -> ir.Table:
+def _services(rows: ir.Table, thresholds: Thresholds) -> ir.Table:
     """Select the services that may be doors: answered, and refused to some or visited by hardly anyone.
 
     A service most of whose visitors sent nothing else to the destination is none, unless it has so few sessions that
@@ -132,7 +133,8 @@ def _services(rows: ir.Table, counted: ir.Table, thresholds: Thresholds) -> ir.T
     # Sessions are few beside probes, so all else is looked up from them.
     visits = rows.filter((rows.answered == 1) & ~rows.ping)
     visitors = visits.group_by([*_SERVICE, "source_ip"]).agg(sessions=visits.count())
-    senders = counted.filter(counted.sent > 0).select(*PAIR, sent=ibis.literal(1))
+    sent = rows.filter((rows.answered == 0) | rows.ping | (rows.protocol == "udp"))
+    senders = sent.select(*PAIR).distinct().mutate(sent=ibis.literal(1))
     visitors = visitors.left_join(senders, PAIR)
     seen = visitors.group_by(_SERVICE).agg(
         sessions=visitors.sessions.sum(), visitors=visitors.count(), senders=visitors.sent.count()

@@ -15,7 +15,8 @@ import ibis
 from knockwatch.clock import SECOND_US
 from knockwatch.config import Thresholds
 from knockwatch.detections import Finding, Pointer, Rule
-from knockwatch.detections._pairs import beginnings, pairs
+from knockwatch.detections._pairs import beginnings
+from knockwatch.detections._relevant import relevant
 from knockwatch.detections._signatures import (
     PACKET_COLUMNS,
     TRUST,
@@ -24,6 +25,7 @@ from knockwatch.detections._signatures import (
     in_runs,
     signatures,
     signed,
+    trusted,
 )
 from knockwatch.inference.contacts import SAME_PACKET_US
 from knockwatch.inference.secrets import contains
@@ -98,12 +100,10 @@ class PacketSignal:
 
     def candidates(self, tables: Mapping[str, ir.Table], thresholds: Thresholds) -> ir.Table:
         """Select packets that match, those of runs, and what the same sources began there soon afterwards."""
-        connections = tables["connections"]
+        connections = relevant(tables)
         found = tables["signed"] if "signed" in tables else signed(connections)
-        trusted = [one.id for one in signatures().values() if one.trust != "low"]
-        after = _after(connections, found.filter(found.signature.isin(trusted)), thresholds)
-        counted = tables["pairs"] if "pairs" in tables else pairs(connections, thresholds)
-        return ibis.union(found, in_runs(connections, counted), after)
+        after = _after(connections, found.filter(found.signature.isin(trusted())), thresholds)
+        return ibis.union(found, in_runs(connections), after)
 
     def findings(self, candidates: pl.DataFrame, thresholds: Thresholds) -> Iterator[Finding]:
         """Tell of each packet, and of each run."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import ibis
 import polars as pl
 
 from knockwatch.config import Thresholds
 from knockwatch.detections import Finding, Pointer, Rule
 from knockwatch.detections._pairs import turned_away
+from knockwatch.detections._relevant import relevant
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -59,27 +61,30 @@ class PortScan:
             One row a scanning source: `source_ip`, `destination_ip` (with most ports), `ports` (there),
             `destinations`, `start_us`, `end_us`, and `file` and `line` of the first probe there.
         """
-        tried = turned_away(tables.get("busy", tables["connections"]))
+        tried = turned_away(relevant(tables))
         time: Any = tried.time_us
+        # Equal times and equal counts are told apart, so that every engine names the same place.
+        first: Any = ibis.struct({"time_us": time, "file": tried.file, "line": tried.line}).min()
         at_one = tried.group_by("source_ip", "destination_ip").agg(
-            ports=tried.step.nunique(),
-            start_us=time.min(),
-            end_us=time.max(),
-            file=tried.file.argmin(time),
-            line=tried.line.argmin(time),
+            ports=tried.step.nunique(), start_us=time.min(), end_us=time.max(), first=first
         )
         at_one = at_one.filter(at_one.ports >= thresholds.sequence_ports_min)
-        ports: Any = at_one.ports
-        there: dict[str, Any] = {
-            name: at_one[name].argmax(ports) for name in ("destination_ip", "file", "line")
-        }
+        most: Any = ibis.struct(
+            {"left": -at_one.ports, "destination_ip": at_one.destination_ip, "at": at_one.first}
+        )
         sources = at_one.group_by("source_ip").agg(
-            ports=ports.max(),
             destinations=at_one.count(),
             start_us=at_one.start_us.min(),
             end_us=at_one.end_us.max(),
-            **there,
+            most=most.min(),
         )
+        told: Any = sources.most
+        sources = sources.mutate(
+            ports=-told["left"],
+            destination_ip=told["destination_ip"],
+            file=told["at"]["file"],
+            line=told["at"]["line"],
+        ).drop("most")
         return sources.filter(
             (sources.ports > thresholds.sequence_probes_max)
             | (sources.destinations >= thresholds.scan_destinations_min)

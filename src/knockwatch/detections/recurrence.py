@@ -16,6 +16,7 @@ from knockwatch.clock import SECOND_US
 from knockwatch.config import Thresholds
 from knockwatch.detections import Finding, Pointer, Rule, Use
 from knockwatch.detections._pairs import beginnings
+from knockwatch.detections._relevant import relevant
 from knockwatch.inference.contacts import COLUMNS, contacts
 from knockwatch.inference.secrets import Agreement, agreements
 from knockwatch.inference.sessions import Contact, by_pair
@@ -86,7 +87,7 @@ class Recurrence:
 
     def candidates(self, tables: Mapping[str, ir.Table], thresholds: Thresholds) -> ir.Table:
         """Select what the pairs of source and destination began that touched a few ports, not one and not many."""
-        rows = beginnings(tables.get("busy", tables["connections"]))
+        rows = beginnings(relevant(tables))
         rows = rows.filter(rows.destination_port.notnull())
         pair = ["source_ip", "destination_ip"]
         counted = rows.group_by(pair).agg(rows=rows.count())

@@ -11,7 +11,8 @@ import ibis
 
 from knockwatch.clock import SECOND_US
 from knockwatch.config import Thresholds
-from knockwatch.detections._pairs import ICMP, beginnings, turned_away
+from knockwatch.detections._pairs import ICMP, PAIR, beginnings, turned_away
+from knockwatch.detections._relevant import relevant
 from knockwatch.tables import ACCEPTED
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def checks(tables: Mapping[str, ir.Table], thresholds: Thresholds) -> ir.Table:
     Parameters
     ----------
     tables
-        With `busy` (see `with_pairs`).
+        The canonical tables.
 
     Returns
     -------
@@ -39,7 +40,7 @@ def checks(tables: Mapping[str, ir.Table], thresholds: Thresholds) -> ir.Table:
         One row a source, service and recorder: `source_ip`, `destination_ip`, `protocol`, `port` (-1 of a ping),
         `visits`, `beat_us` (usual pause), `file` and `line` of the first visit.
     """
-    rows = beginnings(tables["busy"])
+    rows = beginnings(_busy(tables, thresholds))
     rows = rows.filter(rows.protocol.isin(ICMP) | rows.destination_port.notnull())
     rows = rows.mutate(port=rows.destination_port.fill_null(_NO_PORT))
     counted = rows.group_by(_SERVICE).agg(
@@ -72,9 +73,16 @@ def checks(tables: Mapping[str, ir.Table], thresholds: Thresholds) -> ir.Table:
     ).select(*_SERVICE, "visits", "beat_us", "file", "line")
 
 
+def _busy(tables: Mapping[str, ir.Table], thresholds: Thresholds) -> ir.Table:
+    """Select the connections of pairs that may have enough visits."""
+    rows = tables["connections"]
+    counted = rows.group_by(PAIR).agg(rows=rows.count())
+    return rows.semi_join(counted.filter(counted.rows >= thresholds.monitor_cycles_min), PAIR)
+
+
 def bouts(tables: Mapping[str, ir.Table], sources: Iterable[str]) -> ir.Table:
     """Select when some sources, long quiet, began to be turned away again: `source_ip`, `time_us`."""
-    rows = turned_away(tables["busy"])
+    rows = turned_away(relevant(tables))
     rows = rows.filter(rows.source_ip.isin(list(sources))).select("source_ip", "time_us")
     paused = _paused(rows, ("source_ip",))
     return paused.filter(paused.pause_us.isnull() | (paused.pause_us > BOUT_US)).drop("pause_us")
