@@ -167,17 +167,17 @@ class LineSource(ABC):
 
     def read(self, reading: Reading) -> Iterator[Batch]:
         """Read the file in blocks of lines, several at a time."""
+        return reading.map(lambda block: self.block(block, reading), reading.evidence.blocks())
 
-        def work(block: Block) -> Batch:
-            lines = Lines.of(*block)
-            whole, cut = lines.parted()
-            batch = self.parse(whole, reading)
-            batch.misfits = cut if batch.misfits is None else pl.concat([batch.misfits, cut])
-            batch.records = lines.frame.height
-            batch.malformed = lines.malformed
-            return batch
-
-        return reading.map(work, reading.evidence.blocks())
+    def block(self, block: Block, reading: Reading) -> Batch:
+        """Read one block; lines that were cut are misfits."""
+        lines = Lines.of(*block)
+        whole, cut = lines.parted()
+        batch = self.parse(whole, reading)
+        batch.misfits = cut if batch.misfits is None else pl.concat([batch.misfits, cut])
+        batch.records = lines.frame.height
+        batch.malformed = lines.malformed
+        return batch
 
     @abstractmethod
     def parse(self, lines: pl.DataFrame, reading: Reading) -> Batch:

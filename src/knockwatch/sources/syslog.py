@@ -9,7 +9,9 @@ import re
 
 import polars as pl
 
+from knockwatch.evidence import Block, Lines
 from knockwatch.sources import Batch, Format, Head, LineSource, Reading, misfits, share
+from knockwatch.sources._firewall_blocks import take
 from knockwatch.sources.bodies import decode
 
 # fmt: off
@@ -50,6 +52,22 @@ class Syslog(LineSource):
     def confidence(self, head: Head) -> float:
         """Share of lines with a syslog header; never certain, since others' lines may begin alike."""
         return 0.8 * share(head.lines, _LINE.match)
+
+    def block(self, block: Block, reading: Reading) -> Batch:
+        """Read one block; where nobody wants the messages, a firewall's lines are read the short way."""
+        taken = take(block, reading) if reading.lean else None
+        if taken is None:
+            return super().block(block, reading)
+        rows, left = taken
+        if not left.any():
+            return Batch(left.len(), {"connections": rows})
+        batch = self.parse(Lines.of(*block).frame.filter(left), reading)
+        others = batch.tables.get("connections")
+        batch.tables["connections"] = (
+            rows if others is None else pl.concat([rows, others], how="diagonal_relaxed")
+        )
+        batch.records = left.len()
+        return batch
 
     def parse(self, lines: pl.DataFrame, reading: Reading) -> Batch:
         """Split headers from messages, then read what the messages carry."""

@@ -13,7 +13,8 @@ from knockwatch.clock import plausible
 from knockwatch.sources import Batch, Format, Head, LineSource, Reading, misfits, share
 from knockwatch.sources._addresses import shortest
 from knockwatch.sources._json_lines import object_of, objects
-from knockwatch.sources.bodies.netfilter import FLAGS, outcome_of
+from knockwatch.sources.bodies._placed_fields import FLAGS
+from knockwatch.sources.bodies.netfilter import outcome_of
 
 _DEFAULT_DEVICE = "Netfilter"
 """What ulogd calls every device that its configuration does not name."""

@@ -18,17 +18,14 @@ from knockwatch.config import NetfilterSettings
 from knockwatch.sources import Batch, Format, Reading
 from knockwatch.sources._addresses import shortest
 from knockwatch.sources._pairs import Pairs, nullable
+from knockwatch.sources.bodies._placed_fields import Layout, flags_of
 from knockwatch.tables import ACCEPTED, DENIED, REFUSED, UNKNOWN
 
+_LAYOUTS_MOST = 4
+"""Prefixes have few different numbers of words, and packets with and without a MAC address make two more layouts."""
 _STAMP_BLANKS = 5
 """printk pads the seconds of its time stamp to five places: ``[    5.123456]``."""
-FLAGS = ("SYN", "ACK", "FIN", "RST", "PSH", "URG")
 PROTOCOLS = {"icmpv6": "icmp6", "1": "icmp", "6": "tcp", "17": "udp", "58": "icmp6"}
-_ADDRESSED = ("SRC", "DST", "LEN", "TOS", "PREC", "TTL", "ID")
-"""What stands, in this order, between the interfaces and the fragment flags of an IPv4 packet."""
-_PORTED = ("PROTO", "SPT", "DPT", "WINDOW")
-"""What follows of TCP; UDP has LEN in the last place."""
-_STAMP = r"(?-u)^\[ *[0-9]{1,10}\.[0-9]{6}\]"
 _WORD = re.compile(r"[A-Za-z]+")
 _UNIFI = re.compile(r"-([ADR])(?:-\d+)?\]")
 """``[WAN_LOCAL-D-2147483647]`` of UniFi, ``[WAN_LOCAL-default-D]`` of EdgeOS and VyOS. RET is no outcome: the rule's
@@ -37,6 +34,14 @@ _UNIFI_PROGRAM = r"-[ADR]-\d+$"
 """UniFi 10 names the rule in place of the program; RFC 5424 takes its brackets for structured data."""
 _UNIFI_OUTCOMES = {"A": ACCEPTED, "D": DENIED, "R": REFUSED}
 _UDP_HEADER, _ICMP_HEADER, _IPV4_HEADER, _IPV6_HEADER = 8, 8, 20, 40
+
+PLAIN = (
+    (pl.col("outcome") != UNKNOWN)
+    & ~pl.col("rule").str.contains("(?i)knock")
+    & pl.all_horizontal(pl.col("source_ip", "destination_ip").is_not_null())
+)
+"""Selects rows whose lines say nothing that they do not: a prefix that speaks of knocking is the firewall's own word
+for an opening, which detections read."""
 
 
 class Netfilter:
@@ -74,13 +79,11 @@ class Netfilter:
         bad = messages.filter(~fits).select("line", pl.col("message").alias("text"))
         if bad.height:
             rows = rows.filter(fits)
-        # A prefix that speaks of knocking is the firewall's own word for an opening, which detections read.
-        plain = (pl.col("outcome") != UNKNOWN) & ~pl.col("rule").str.contains("(?i)knock")
         return Batch(
             messages.height,
             {"connections": rows.drop("fragment")},
             bad,
-            redundant=rows.filter(plain)["line"],
+            redundant=rows.filter(PLAIN)["line"],
         )
 
     def _rows(self, messages: pl.DataFrame, reading: Reading) -> pl.DataFrame:
@@ -90,7 +93,11 @@ class Netfilter:
         parts = [] if usual is None else [usual]
         if others.height or not parts:
             parts.append(any_lines(others))
-        rows = parts[0] if len(parts) == 1 else pl.concat(parts).sort("line")
+        rows = parts[0] if len(parts) == 1 else pl.concat(parts, how="diagonal_relaxed").sort("line")
+        return self.finished(rows, reading)
+
+    def finished(self, rows: pl.DataFrame, reading: Reading) -> pl.DataFrame:
+        """Add what follows from the fields: valid addresses, the payload's length, the outcome."""
         udp, icmp = pl.col("protocol") == "udp", pl.col("protocol").is_in(["icmp", "icmp6"])
         headers = (
             pl.when(pl.col("destination_ip").str.contains(":", literal=True))
@@ -127,152 +134,33 @@ def _with_rule(messages: pl.DataFrame) -> pl.DataFrame:
 
 
 def usual_lines(messages: pl.DataFrame) -> pl.DataFrame | None:
-    """Read the lines whose fields stand in the order in which kernels write TCP and UDP over IPv4.
-
-    Polars' CSV reader, told that blanks divide fields, takes a fifth of the time that finding each key does; a line
-    with anything out of place is left to `any_lines`, which reads the same.
+    """Read the lines whose fields stand in the same places as those of one of the first (see `_placed_fields`).
 
     Returns
     -------
     polars.DataFrame
-        The rows that it could read, with the columns of `any_lines`; None where there are none.
+        The rows that it could read, with some columns of `any_lines`; None where there are none.
     """
-    message = pl.col("message")
-    # Positions are bytes, slices are characters: where they differ no field is in its place.
-    at = message.str.find(" SRC=", literal=True)
-    parted = messages.select(
-        "line",
-        "time_us",
-        "time",
-        pl.col("host").alias("sensor"),
-        message.str.head(at).alias("head"),
-        message.str.slice(at + 1).fill_null("?").alias("body"),
-    )
-    fields = _fields(parted["body"])
-    if fields is None:
-        return None
-    bare = parted["body"].str.slice(parted["body"].str.find(" RES=", literal=True) + 1).alias("bare")
-    parted = parted.drop("body").hstack([bare, *fields]).with_columns(_heads(parted["head"]))
-    is_tcp = pl.col("PROTO") == "TCP"
-    tcp = is_tcp & pl.col("WINDOW").is_not_null() & pl.col("bare").str.starts_with("RES=")
-    udp = (pl.col("PROTO") == "UDP") & pl.col("LAST").is_not_null()
-    told = [pl.col(key).is_not_null() for key in ("SRC", "DST", "LEN", "TTL", "ID", "SPT", "DPT", "rule")]
-    parted = parted.filter(pl.all_horizontal(*told, pl.col("DF") == "DF", tcp | udp))
-    if parted.is_empty():
-        return None
-    flags = _flags_of(parted["bare"].fill_null(""))
-    return parted.select(
-        "line",
-        "time_us",
-        "time",
-        "clock_us",
-        pl.col("SRC").alias("source_ip"),
-        pl.col("SPT").alias("source_port"),
-        pl.col("DST").alias("destination_ip"),
-        pl.col("DPT").alias("destination_port"),
-        pl.when(is_tcp).then(pl.lit("tcp")).otherwise(pl.lit("udp")).alias("protocol"),
-        pl.when(is_tcp).then(pl.lit(flags)).alias("tcp_flags"),
-        *(pl.lit(None, dtype=pl.Int64).alias(name) for name in ("icmp_type", "icmp_code")),
-        pl.col("LEN").alias("packet_length"),
-        pl.when(~is_tcp).then("LAST").alias("last_length"),
-        pl.col("TTL").alias("ttl"),
-        pl.col("ID").alias("ip_id"),
-        pl.when(is_tcp).then("WINDOW").alias("tcp_window"),
-        *(pl.lit(None, dtype=pl.Int64).alias(name) for name in ("tcp_seq", "tcp_ack")),
-        "forwarded",
-        "sensor",
-        "rule",
-        pl.lit(value=False).alias("fragment"),
-    )
-
-
-def _fields(bodies: pl.Series) -> list[pl.Series] | None:
-    """Split what stands from ``SRC=`` on into `_ADDRESSED` and `_PORTED`, and `LAST`, UDP's second length.
-
-    Returns
-    -------
-    list of polars.Series
-        Values as text or number, null where another key stands in a place; None where lines are no lines.
-    """
-    places = [*_ADDRESSED, "DF", *_PORTED]
-    split = pl.read_csv(
-        bodies.str.join("\n").item().encode(),
-        has_header=False,
-        separator=" ",
-        quote_char=None,
-        schema=dict.fromkeys(places, pl.String()),
-        truncate_ragged_lines=True,
-        missing_columns="insert",
-        extra_columns="ignore",
-    )
-    if split.height != bodies.len():
-        return None
-    # A packet that may be fragmented has no word DF, so what follows stands one place earlier.
-    allowed = split["DF"].str.starts_with("PROTO=").fill_null(value=False)
-    if allowed.any():
-        before = dict(zip(_PORTED, ("DF", *_PORTED), strict=False))
-        split = split.with_columns(
-            pl.when(pl.lit(allowed)).then(pl.col(earlier)).otherwise(pl.col(place)).alias(place)
-            for place, earlier in before.items()
-        ).with_columns(pl.when(pl.lit(allowed)).then(pl.lit("DF")).otherwise("DF").alias("DF"))
-    wanted = [key for key in (*_ADDRESSED, *_PORTED) if key not in {"TOS", "PREC"}]
-    return split.select(
-        "DF",
-        *(_value(key, key).alias(key) for key in wanted),
-        _value("WINDOW", "LEN").alias("LAST"),
-    ).get_columns()
-
-
-def _value(place: str, key: str) -> pl.Expr:
-    """Give the value of the key that stands in one place, null where another one does; numbers as such."""
-    piece = pl.col(place)
-    if key not in {"SRC", "DST", "PROTO"}:
-        return piece.str.strip_prefix(f"{key}=").cast(pl.Int64, strict=False)
-    return pl.when(piece.str.starts_with(f"{key}=")).then(piece.str.strip_prefix(f"{key}="))
-
-
-def _heads(heads: pl.Series) -> list[pl.Series]:
-    """Read what stands before the addresses: printk's stamp, the prefix and the interfaces.
-
-    Without the stamp few different ones occur, so each is read once.
-
-    Returns
-    -------
-    list of polars.Series
-        `clock_us`, `rule`, which is null where the interfaces are not where they should be, and `forwarded`.
-    """
-    stamped = heads.str.contains(_STAMP).fill_null(value=False)
-    end = heads.str.find("]", literal=True)
-    frame = pl.DataFrame({"head": heads, "stamped": stamped, "end": end}).select(
-        # A double holds microseconds exactly for longer than any machine runs.
-        (
-            pl.when("stamped")
-            .then(pl.col("head").str.slice(1, pl.col("end") - 1))
-            .str.strip_chars_start(" ")
-            .cast(pl.Float64, strict=False)
-            * 1_000_000
+    left, read = messages, []
+    for _ in range(_LAYOUTS_MOST):
+        layout = Layout.of(str(left["message"].first() or ""), 0) if left.height else None
+        split = layout.split(_joined(left["message"])) if layout else None
+        if layout is None or split is None or split.height != left.height:
+            break
+        rows = left.select("line", "time_us", "time", pl.col("host").alias("sensor")).hstack(
+            layout.fields(split)
         )
-        .round()
-        .cast(pl.Int64)
-        .alias("clock_us"),
-        pl.when("stamped").then(pl.col("head").str.slice(pl.col("end") + 1)).otherwise("head").alias("head"),
-    )
-    head = pl.col("head")
-    known = (
-        frame.select(head.unique().drop_nulls())
-        .filter(head.str.contains(r"IN=\S* OUT="))
-        .select(
-            "head",
-            head.str.head(head.str.find("IN=", literal=True)).str.strip_chars(" ").alias("rule"),
-            (
-                ~head.str.contains(" OUT= ", literal=True)
-                & ~head.str.ends_with(" OUT=")
-                & ~head.str.contains("IN= ", literal=True)
-            ).alias("forwarded"),
-        )
-    )
-    read = frame.join(known, on="head", how="left", maintain_order="left")
-    return [read["clock_us"], read["rule"], read["forwarded"]]
+        read.append(rows.filter("fits").drop("fits"))
+        left = left.filter(~rows["fits"])
+        if read[-1].is_empty():
+            break
+    found = pl.concat(read) if read else None
+    return None if found is None or found.is_empty() else found
+
+
+def _joined(messages: pl.Series) -> bytes:
+    """Write messages as lines."""
+    return bytes(messages.str.join("\n").item(), "utf-8") + b"\n"
 
 
 def any_lines(messages: pl.DataFrame) -> pl.DataFrame:
@@ -389,16 +277,7 @@ def _flags(pairs: Pairs) -> pl.Series:
     before = np.maximum(pairs.at("WINDOW"), pairs.at("RES"))
     begins = np.where(before >= 0, pairs.blank(before), -1)
     urgent = pairs.at("URGP", last=True)
-    return _flags_of(pairs.cut(begins, np.where(urgent >= 0, urgent, pairs.ends())))
-
-
-def _flags_of(bare: pl.Series) -> pl.Series:
-    """Read the TCP flags among bare words; few combinations occur, so each is read once."""
-    distinct = bare.drop_nulls().unique()
-    written = [
-        ",".join(flag for flag in FLAGS if flag in set(combination.split())) for combination in distinct
-    ]
-    return bare.replace_strict(distinct, written, default=None, return_dtype=pl.String)
+    return flags_of(pairs.cut(begins, np.where(urgent >= 0, urgent, pairs.ends())))
 
 
 def _only(mask: pl.Series, values: pl.Series) -> pl.Series:
