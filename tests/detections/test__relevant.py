@@ -98,8 +98,7 @@ def found(workspace: Workspace, thresholds: Thresholds, *, selected: bool) -> Co
         )
 
 
-@pytest.mark.parametrize("limits", LIMITS)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("seed", "limits"), [(0, "defaults"), *enumerate(LIMITS, 1)])
 def test_nothing_is_lost_and_nothing_comes_of_what_is_left_out(
     seed: int, limits: str, workspace: Workspace
 ) -> None:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 PAIR = ("source_ip", "destination_ip")
 ECHO_REQUESTS = (8, 128)
 ICMP = ("icmp", "icmp6")
-_PORTS_IN_ALL = 1 << 16
+UDP_STEPS = 1 << 16
+"""What `step_number` adds to a port of UDP; twice as much to one of any other protocol but TCP."""
 _NO = ibis.literal(value=False)
 
 
@@ -60,7 +61,7 @@ def step_number(rows: ir.Table) -> Any:
 
     A number is counted and carried cheaper than the text that a step is shown as.
     """
-    return rows.destination_port + _PORTS_IN_ALL * rows.protocol.cases(("tcp", 0), ("udp", 1), else_=2)
+    return rows.destination_port + UDP_STEPS * rows.protocol.cases(("tcp", 0), ("udp", 1), else_=2)
 
 
 def turned_away(connections: ir.Table) -> ir.Table:

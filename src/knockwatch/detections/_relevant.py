@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import ibis
 
 from knockwatch.config import Thresholds
+from knockwatch.detections._common_services import COMMON_STEPS
 from knockwatch.detections._log_ins import log_ins
 from knockwatch.detections._pairs import ICMP, answered, beginning, closed, step_number
 from knockwatch.detections._signatures import (
@@ -83,8 +84,8 @@ def with_relevant(
     """
     connections = _told(tables["connections"])
     found = cached(signed(tables["connections"]))
-    narrow = cached(_narrow(connections, hashed))
     least = min(thresholds.sequence_ports_min, run_least())
+    narrow = cached(_narrow(connections, hashed, least))
     told = cached(_told_of_pairs(narrow, least))
     back = told.filter(told.back).select("p")
     services = cached(_services(narrow, told, thresholds))
@@ -138,23 +139,29 @@ def _pair(rows: ir.Table, hashed: Callable[[Any], Any]) -> Any:
     return hashed(rows.source_ip) ^ hashed(rows.destination_ip)
 
 
-def _narrow(connections: ir.Table, hashed: Callable[[Any], Any]) -> ir.Table:
+def _narrow(connections: ir.Table, hashed: Callable[[Any], Any], least: int) -> ir.Table:
     """Give of each row only what is grouped: hashes of source and destination, of both, the step, and what it is."""
     source, destination = hashed(connections.source_ip), hashed(connections.destination_ip)
     begins, session = beginning(connections), answered(connections) & ~connections.protocol.isin(ICMP)
     refused = begins & closed(connections) & ~connections.protocol.isin(ICMP)
+    away = closed(connections).fill_null(_NO)
+    step = step_number(connections)
+    # Packets that are numbered may be a run whatever they visit (see `constant-ip-id` of content/signals).
+    told = away | ~step.isin(COMMON_STEPS) | connections.ip_id.notnull()
+    odd = told.ifelse(step, ibis.null("int32")) if least > 1 else step
     rows = connections.select(
         s=source,
         d=destination,
-        step=step_number(connections),
         service=destination ^ _number(connections),
         visit=(begins & session).fill_null(_NO),
+        odd=odd,
+        away=away,
         sent=(begins & (~session | (connections.protocol == "udp"))).fill_null(_NO),
         refused=refused.fill_null(_NO),
     )
     forth = rows.s < rows.d
     ways = (rows.visit.ifelse(forth.ifelse(1, 2), 0) + rows.sent.ifelse(forth.ifelse(4, 8), 0)).cast("int8")
-    return rows.select("s", "d", "step", "service", "visit", "refused", p=rows.s ^ rows.d, ways=ways)
+    return rows.select("s", "d", "odd", "away", "service", "visit", "refused", p=rows.s ^ rows.d, ways=ways)
 
 
 def _told_of_pairs(narrow: ir.Table, least: int) -> ir.Table:
@@ -163,15 +170,15 @@ def _told_of_pairs(narrow: ir.Table, least: int) -> ir.Table:
     Returns
     -------
     ibis.expr.types.Table
-        `p`, `several` (it may have enough steps), `back`, and `both` (a visitor sent something else too).
+        `p`, `several` (it may have enough steps that are no ordinary visits), `back` (see `with_relevant`'s `peers`),
+        and `both` (a visitor sent something else too).
     """
     # Most pairs have one row: each more column that is grouped costs as much as reading it does.
-    told = narrow.group_by("p").agg(
-        first=narrow.step.min(), last=narrow.step.max(), ways=narrow.ways.bit_or()
-    )
+    told = narrow.group_by("p").agg(first=narrow.odd.min(), last=narrow.odd.max(), ways=narrow.ways.bit_or())
     ways: Any = told.ways
     back = ((ways & _BACK_ONE) == _BACK_ONE) | ((ways & _BACK_OTHER) == _BACK_OTHER)
-    several = (told.first != told.last) if least > 1 else told.first.notnull()
+    # Of a run's steps at most one may be an ordinary visit.
+    several = (told.first != told.last) if least > 2 else told.first.notnull()
     both = ((ways & _SENT_AND_VISITED) == _SENT_AND_VISITED) | ((ways & _SAME_BACK) == _SAME_BACK)
     told = told.select(
         "p", several=several.fill_null(_NO), back=back.fill_null(_NO), both=both.fill_null(_NO)
@@ -181,12 +188,10 @@ def _told_of_pairs(narrow: ir.Table, least: int) -> ir.Table:
 
 def _busy(narrow: ir.Table, told: ir.Table, least: int) -> ir.Table:
     """Select pairs with enough different steps for a sequence."""
-    several = told.filter(told.several).select("p")
-    if least < 3:
-        return several
-    there = narrow.semi_join(several, "p")
-    counted = there.group_by("p").agg(steps=there.step.nunique())
-    return counted.filter(counted.steps >= least).select("p")
+    there = narrow.semi_join(told.filter(told.several), "p")
+    away: Any = there.away.ifelse(there.odd, ibis.null("int32"))
+    counted = there.group_by("p").agg(odd=there.odd.nunique(), away=away.nunique())
+    return counted.filter((counted.odd >= least - 1) | (counted.away >= least)).select("p")
 
 
 def _services(narrow: ir.Table, told: ir.Table, thresholds: Thresholds) -> ir.Table:

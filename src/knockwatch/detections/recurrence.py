@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import ibis
 import polars as pl
 
 from knockwatch.clock import SECOND_US
 from knockwatch.config import Thresholds
 from knockwatch.detections import Finding, Pointer, Rule, Use
-from knockwatch.detections._pairs import beginnings
+from knockwatch.detections._common_services import COMMON_SERVICES, COMMON_STEPS
+from knockwatch.detections._pairs import beginnings, step_number
 from knockwatch.detections._relevant import relevant
 from knockwatch.inference.contacts import COLUMNS, contacts
 from knockwatch.inference.secrets import Agreement, agreements
@@ -25,33 +27,6 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 LABEL = "SequenceRecurs"
-COMMON_SERVICES = frozenset(
-    f"tcp/{port}"
-    for port in (
-        20,
-        21,
-        22,
-        23,
-        25,
-        53,
-        80,
-        110,
-        135,
-        139,
-        143,
-        389,
-        443,
-        445,
-        465,
-        587,
-        993,
-        995,
-        1433,
-        3306,
-        3389,
-    )
-) | {f"udp/{port}" for port in (53, 67, 68, 123, 137, 138, 161, 443, 500, 514, 1900, 4500, 5353)}
-"""Services that clients visit in runs; a sequence of these alone is no secret."""
 _ROWS_A_PROBE = 40
 """Rows for each probe a pair may have: retransmissions, and one packet told in many files."""
 _POINTERS = 200
@@ -95,14 +70,19 @@ class Recurrence:
         sized = rows.semi_join(
             counted.filter(counted.rows.between(thresholds.sequence_ports_min, most)), pair
         )
-        pairs = sized.group_by(pair).agg(ports=sized.destination_port.nunique())
-        few = pairs.filter(pairs.ports.between(thresholds.sequence_ports_min, thresholds.sequence_probes_max))
+        step: Any = step_number(sized)
+        odd = step.isin(COMMON_STEPS).ifelse(ibis.null("int32"), step)
+        pairs = sized.group_by(pair).agg(ports=sized.destination_port.nunique(), odd=odd.nunique())
+        few = pairs.filter(
+            pairs.ports.between(thresholds.sequence_ports_min, thresholds.sequence_probes_max),
+            pairs.odd >= thresholds.sequence_ports_min - 1,
+        )
         return sized.semi_join(few, pair).select(*COLUMNS)
 
     def findings(self, candidates: pl.DataFrame, thresholds: Thresholds) -> Iterator[Finding]:
         """Compare the runs at each destination, and what is found with the runs at all others."""
         runs: dict[str, list[list[Contact]]] = defaultdict(list)
-        for (destination, _), made in by_pair(contacts(candidates)).items():
+        for (destination, _), made in by_pair(_shared(contacts(candidates), thresholds)).items():
             runs[destination] += _runs(made, thresholds)
         places: dict[tuple[str, ...], set[str]] = defaultdict(set)
         found: list[tuple[str, Agreement]] = []
@@ -117,6 +97,35 @@ class Recurrence:
         for destination, agreement in found:
             if len(places[agreement.steps]) <= thresholds.recurrence_destinations_max:
                 yield _finding(destination, agreement, [runs[destination][index] for index in agreement.uses])
+
+
+def _shared(made: pl.DataFrame, thresholds: Thresholds) -> pl.DataFrame:
+    """Keep the runs of a knock's size that have enough steps for a secret in common with others at a destination.
+
+    Scanners' runs are many and hardly ever alike, so they are told apart before anything is compared.
+    """
+    pair = ["source_ip", "destination_ip"]
+    gap = int(thresholds.sequence_gap_seconds * SECOND_US)
+    numbered = made.sort(*pair, "time_us", maintain_order=True).with_columns(
+        (
+            pl.any_horizontal(pl.col(name) != pl.col(name).shift() for name in pair)
+            | (pl.col("time_us").diff() > gap)
+        )
+        .fill_null(value=True)
+        .cum_sum()
+        .alias("run")
+    )
+    sized = numbered.filter(
+        pl.len().over("run") <= thresholds.sequence_probes_max,
+        pl.col("step").n_unique().over("run") >= thresholds.sequence_ports_min,
+    )
+    twice = sized.filter(pl.col("run").n_unique().over("destination_ip", "step") > 1)
+    odd = pl.col("step").filter(~pl.col("step").is_in([*COMMON_SERVICES, "icmp"])).n_unique()
+    common = twice.group_by("run").agg(pl.col("step").n_unique().alias("steps"), odd.alias("odd"))
+    common = common.filter(
+        pl.col("steps") >= thresholds.sequence_ports_min, pl.col("odd") >= thresholds.sequence_ports_min - 1
+    )
+    return sized.join(common, on="run", how="semi").sort("time_us", maintain_order=True)
 
 
 def _runs(made: Sequence[Contact], thresholds: Thresholds) -> Iterator[list[Contact]]:
