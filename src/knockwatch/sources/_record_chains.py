@@ -154,16 +154,30 @@ def _guesses(data: npt.NDArray[np.uint8], size: int, begin: int, rule: Rule) -> 
         return np.zeros(0, dtype=np.int64)
     step = rule.multiple
     shape, strides = (count, _WINDOW // step), (_STRIDE, step)
-    window = np.ndarray(shape, rule.order + "u4", data, begin + _STRIDE, strides)
-    chain, place = np.divmod(np.flatnonzero(_marked(window, rule)), shape[1])
+    telling, values = _telling(rule)
+    window = np.ndarray(shape, np.uint8, data, begin + _STRIDE + telling, strides)
+    alike = window == values[0]
+    for value in values[1:]:
+        alike |= window == value
+    chain, place = np.divmod(np.flatnonzero(alike), shape[1])
     at = begin + _STRIDE + chain * _STRIDE + place * step
     marks, sizes = (numbers_at(data, rule.order + "u4", first) for first in (0, rule.size_at))
+    marked = _marked(marks[at], rule)
+    chain, at = chain[marked], at[marked]
     length = sizes[at].astype(np.int64)
     after = np.minimum(at + length + rule.added, size - rule.size_at - 4)
     likely = _sound(length, rule) & _marked(marks[after], rule) & _sound(sizes[after].astype(np.int64), rule)
     _, first = np.unique(chain[likely], return_index=True)
     guesses: Integers = at[likely][first]
     return guesses
+
+
+def _telling(rule: Rule) -> tuple[int, list[int]]:
+    """Give the place in a mark of the byte that tells most, and its values: few bytes have to be looked at closely."""
+    if not rule.tolerance:
+        return (0 if rule.order == "<" else 3), [rule.mark & 0xFF]
+    lowest, highest = rule.mark - rule.tolerance >> 24, rule.mark + rule.tolerance >> 24
+    return (3 if rule.order == "<" else 0), [value & 0xFF for value in range(lowest, highest + 1)]
 
 
 def _sound(length: Integers, rule: Rule) -> npt.NDArray[np.bool_]:
