@@ -5,6 +5,8 @@ Link types: www.tcpdump.org/linktypes.html. What the IP header says is not known
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -40,8 +42,7 @@ def links_of(read: Bytes, frames: Frames, bad: npt.NDArray[np.int8]) -> tuple[In
         could not be read, if so.
     """
     at, version = frames.start.copy(), np.zeros(len(frames.start), dtype=np.int8)
-    for link in np.unique(frames.link).tolist():
-        mine = np.flatnonzero(frames.link == link)
+    for link, mine in _by_link(frames.link):
         start = frames.start[mine]
         if link == _ETHERNET:
             at[mine], version[mine] = ethernet(read, start)
@@ -54,13 +55,22 @@ def links_of(read: Bytes, frames: Frames, bad: npt.NDArray[np.int8]) -> tuple[In
             version[mine] = read.one(start) >> 4
         elif link in (_WIRELESS, _RADIOTAP):
             at[mine], version[mine], encrypted = _wireless(read, start, radiotap=link == _RADIOTAP)
-            bad[mine[encrypted]] = ENCRYPTED
+            bad[mine] = encrypted * np.int8(ENCRYPTED)
         else:
             bad[mine] = UNKNOWN_LINK
     version[frames.start + frames.captured < at] = 0
     odd = (version > 0) & (version != 4) & (version != 6)
     bad[odd], version[odd] = NO_NETWORK, 0
     return at, version
+
+
+def _by_link(links: Integers) -> Iterator[tuple[int, slice | Integers]]:
+    """Give each link type and the frames that have it; in nearly all captures there is one."""
+    if len(links) and (links == links[0]).all():
+        yield int(links[0]), slice(None)
+        return
+    for link in np.unique(links).tolist():
+        yield link, np.flatnonzero(links == link)
 
 
 def ethernet(read: Bytes, start: Integers) -> tuple[Integers, Numbers]:

@@ -41,20 +41,53 @@ _IP = layout(
     source6=(">u8", 8), source6_low=(">u8", 16), destination6=(">u8", 24), destination6_low=(">u8", 32),
 )  # fmt: skip
 """Both versions (RFC 791 and 8200); an IPv4 header may be shorter."""
+_TWO = layout(2, number=(">u2", 0))
 _EXTENSION = layout(4, next=("u1", 0), size=("u1", 1), offset=(">u2", 2))
 
 
+_NEAR = 64
+"""Bytes of each frame that are laid side by side: the headers of most."""
+
+
 class Bytes:
-    """Headers and big-endian numbers at many positions of a piece; what lies beyond its end reads as zeros."""
+    """Headers and big-endian numbers at many positions of a piece; what lies beyond its end reads as zeros.
 
-    def __init__(self, data: npt.NDArray[np.uint8]) -> None:
+    Parameters
+    ----------
+    data
+        The piece.
+    frames
+        Where its frames begin.
+    """
+
+    def __init__(self, data: npt.NDArray[np.uint8], frames: Integers) -> None:
         self.data = data
+        self._frames = frames
+        # To fetch something from all over a piece costs much the same whether it is long or short.
+        every = np.ndarray((len(data) - _NEAR + 1,), f"V{_NEAR}", data, 0, (1,))
+        self._near = every[frames].view(np.uint8)
 
-    def records(self, at: Integers, header: np.dtype[np.void]) -> Records:
-        """Read headers."""
-        last = len(self.data) - header.itemsize
-        every = np.ndarray((last + 1,), f"V{header.itemsize}", self.data, 0, (1,))
+    def records(self, at: Integers, header: np.dtype[np.void], of: Integers | None = None) -> Records:
+        """Read headers, at one place each of some frames; `of` says of which, if not of all."""
+        width = header.itemsize
+        near = self._at_once(at, header, of)
+        if near is not None:
+            return near
+        last = len(self.data) - width
+        every = np.ndarray((last + 1,), f"V{width}", self.data, 0, (1,))
         return every[np.minimum(at, last)].view(header)
+
+    def _at_once(self, at: Integers, header: np.dtype[np.void], of: Integers | None) -> Records | None:
+        """Read headers that stand at the same place near the begin of each frame; None where they do not."""
+        every = of is None or len(of) == len(self._frames)
+        frames = self._frames if every else self._frames[of]
+        if not len(at) or len(at) != len(frames):
+            return None
+        apart = int(at[0] - frames[0])
+        if not 0 <= apart <= _NEAR - header.itemsize or (at - frames != apart).any():
+            return None
+        near = self._near if every else self._near.reshape(-1, _NEAR)[of]
+        return np.ndarray((len(at),), header, near, apart, (_NEAR,))
 
     def one(self, at: Integers) -> Integers:
         """Read bytes."""
@@ -62,9 +95,7 @@ class Bytes:
 
     def two(self, at: Integers) -> Integers:
         """Read 16-bit numbers."""
-        last = len(self.data) - 2
-        every = np.ndarray((last + 1,), ">u2", self.data, 0, (1,))
-        numbers: Integers = every[np.minimum(at, last)].astype(np.int64)
+        numbers: Integers = self.records(at, _TWO)["number"].astype(np.int64)
         return numbers
 
 
@@ -91,8 +122,10 @@ class Network:
 
     def pick(self, which: Truths | Integers) -> Network:
         """Keep some of the headers."""
-        if which.dtype == np.bool_ and which.all():
-            return self
+        if which.dtype == np.bool_:
+            if which.all():
+                return self
+            which = np.flatnonzero(which)
         return Network(**{name: column[which] for name, column in vars(self).items()})
 
     def put(self, which: Integers, other: Network) -> None:
@@ -113,7 +146,7 @@ class Network:
 
 def network_at(read: Bytes, frame: Integers, version: Numbers, at: Integers, end: Integers) -> Network:
     """Read the IP headers that begin at some positions of frames that end at others."""
-    header = read.records(at, _IP)
+    header = read.records(at, _IP, frame)
     first = header["first"]
     size = (first & np.uint8(15)).astype(np.int64) * 4
     total, offset = header["total"].astype(np.int64), header["offset"] & np.uint16(0x1FFF)

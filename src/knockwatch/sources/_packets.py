@@ -89,7 +89,8 @@ class Packets:
         """Keep some of the packets."""
         if which.all():
             return self
-        return Packets(**{name: column[which] for name, column in vars(self).items()})
+        chosen = np.flatnonzero(which)
+        return Packets(**{name: column[chosen] for name, column in vars(self).items()})
 
 
 def packets_of(frames: Frames) -> tuple[Packets, npt.NDArray[np.int8]]:
@@ -101,7 +102,7 @@ def packets_of(frames: Frames) -> tuple[Packets, npt.NDArray[np.int8]]:
         The packets; and, for each frame, 0 or why it could not be read (`REASONS`). Frames of other protocols, and
         all but the first fragment of a packet, are neither.
     """
-    read = Bytes(frames.data)
+    read = Bytes(frames.data, frames.start)
     bad = np.zeros(len(frames.start), dtype=np.int8)
     return _transport(read, _networks(read, frames, bad), bad), bad
 
@@ -125,17 +126,19 @@ def _networks(read: Bytes, frames: Frames, bad: npt.NDArray[np.int8]) -> Network
 
 def _transport(read: Bytes, network: Network, bad: npt.NDArray[np.int8]) -> Packets:
     """Read TCP, UDP and ICMP headers; other protocols are left out, damaged ones marked."""
+    known = np.logical_or.reduce(_kinds(network))
+    if not known.all():
+        network = network.pick(np.flatnonzero(known))
     tcp, udp, icmp = _kinds(network)
-    known = tcp | udp | icmp
     at, end = network.transport, network.end
-    fields = read.records(at, _HEADER)
+    fields = read.records(at, _HEADER, network.frame)
     header = np.where(tcp, (fields["size"] >> 4).astype(np.int64) * 4, 8)
     # Of a TCP header that a snapshot length cuts, what stands before the checksum is enough.
     needed = np.where(tcp, 16, np.where(udp, 8, 4))
     sound = (at + needed <= end) & (~tcp | (header >= 20)) & (at + header <= network.stop)
-    bad[network.frame[known & ~sound]] = NO_TRANSPORT
-    keep = known & sound
-    if not keep.all():
+    if not sound.all():
+        bad[network.frame[~sound]] = NO_TRANSPORT
+        keep = np.flatnonzero(sound)
         network, fields, header, tcp, icmp = (
             network.pick(keep), fields[keep], header[keep], tcp[keep], icmp[keep],
         )  # fmt: skip
@@ -203,7 +206,7 @@ def _errors(read: Bytes, network: Network, packets: Packets, icmp: Truths) -> Pa
     tcp, udp, echo = _kinds(inner)
     readable = inner.sound & (inner.transport + 8 <= end) & (tcp | udp | echo)
     keep[about[~readable]] = False
-    fields = read.records(inner.transport, _HEADER)
+    fields = read.records(inner.transport, _HEADER, about)
     packets.error[about] = True
     packets.protocol[about] = inner.protocol
     packets.source_high[about], packets.source_low[about] = inner.addresses("source")

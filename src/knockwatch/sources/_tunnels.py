@@ -27,7 +27,7 @@ def unwrap(read: Bytes, network: Network) -> None:
         chosen = np.flatnonzero((protocol == kind) & ~network.fragment)
         if not len(chosen):
             continue
-        at, version = begin(read, network.transport[chosen])
+        at, version = begin(read, network.transport[chosen], network.frame[chosen])
         chosen, at, version = chosen[version > 0], at[version > 0], version[version > 0]
         end = np.minimum(network.end[chosen], np.maximum(network.stop[chosen], at))
         inner = network_at(read, network.frame[chosen], version, at, end)
@@ -36,14 +36,14 @@ def unwrap(read: Bytes, network: Network) -> None:
         network.put(chosen[sound], inner.pick(sound))
 
 
-def _ip(version: int, _: Bytes, at: Integers) -> tuple[Integers, Numbers]:
+def _ip(version: int, _: Bytes, at: Integers, __: Integers) -> tuple[Integers, Numbers]:
     """Find what IP carries directly (RFC 2003, 4213)."""
     return at, np.full(len(at), version, dtype=np.int8)
 
 
-def _gre(read: Bytes, at: Integers) -> tuple[Integers, Numbers]:
+def _gre(read: Bytes, at: Integers, frame: Integers) -> tuple[Integers, Numbers]:
     """Find what GRE carries (RFC 2784 and 2890): IP, Ethernet, or a mirrored frame (ERSPAN, draft-foschiano-erspan)."""
-    header = read.records(at, _GRE_HEADER)
+    header = read.records(at, _GRE_HEADER, frame)
     flags, ether = header["flags"], header["ether"]
     sequence = flags & _SEQUENCE > 0
     inner = at + 4 + 4 * (flags & _CHECKSUM > 0) + 4 * (flags & _KEY > 0) + 4 * sequence
@@ -59,9 +59,9 @@ def _gre(read: Bytes, at: Integers) -> tuple[Integers, Numbers]:
     return inner, version
 
 
-def _vxlan(read: Bytes, at: Integers) -> tuple[Integers, Numbers]:
+def _vxlan(read: Bytes, at: Integers, frame: Integers) -> tuple[Integers, Numbers]:
     """Find what VXLAN carries (RFC 7348)."""
-    header = read.records(at, _UDP_HEADER)
+    header = read.records(at, _UDP_HEADER, frame)
     carries = np.isin(header["port"], _VXLAN_PORTS) & (header["flags"] & _HAS_NETWORK > 0)
     carries &= header["reserved"] == 0
     inner, version = at + 16, np.zeros(len(at), dtype=np.int8)
