@@ -18,8 +18,11 @@ Columns = dict[str, npt.NDArray[Any]]
 
 def where(columns: Columns, which: Truths | Integers) -> Columns:
     """Keep some rows."""
-    if which.dtype == np.bool_ and which.all():
-        return columns
+    if which.dtype == np.bool_:
+        if which.all():
+            return columns
+        # To count and find them once for each column would cost more than to copy them.
+        which = np.flatnonzero(which)
     return {name: column[which] for name, column in columns.items()}
 
 

@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from knockwatch.sources._capture_files import Frames
-from knockwatch.sources._network_headers import Truths, Words
+from knockwatch.sources._network_headers import Truths
 from knockwatch.sources._open_connections import Columns, OpenConnections, joined, where
+from knockwatch.sources._packet_keys import by_key, keys_of
 from knockwatch.sources._packet_rows import (
     ACKNOWLEDGED,
     ANSWERED,
@@ -26,7 +27,7 @@ from knockwatch.sources._packet_rows import (
     UNREACHABLE,
     is_syn,
 )
-from knockwatch.sources._packets import ACK, ICMP, ICMP6, REPLIES, RST, SYN, TCP, UDP, Packets
+from knockwatch.sources._packets import ACK, REPLIES, RST, SYN, TCP, UDP, Packets
 from knockwatch.sources._payloads import FACTS, Payloads, payloads_of
 from knockwatch.sources._record_chains import Integers
 
@@ -65,8 +66,6 @@ _FIRST = (*_COPIED, "forward", "key", "line", "time_us")
 """Columns that a connection has from its first packet."""
 _FEW = 64
 """Of so many frames, one is asked for the time."""
-_INDEX_BITS = 24
-"""Bits of a packet's place among those that are folded together."""
 
 
 @dataclass(frozen=True)
@@ -145,52 +144,10 @@ def _columns(frames: Frames, packets: Packets, seed: np.uint64) -> Columns:
     columns: Columns = {name: getattr(packets, name) for name in _COPIED}
     columns["line"] = columns["last_line"] = frames.number[packets.frame]
     columns["time_us"] = columns["last_us"] = frames.time_us[packets.frame]
-    high, low = packets.source_high, packets.source_low
-    to_high, to_low = packets.destination_high, packets.destination_low
-    port, to_port = packets.source_port, packets.destination_port
-    icmp = (packets.protocol == ICMP) | (packets.protocol == ICMP6)
-    same_host = (high == to_high) & (low == to_low)
-    forward = (high < to_high) | ((high == to_high) & (low < to_low))
-    forward |= same_host & (icmp | (port <= to_port))
-    straight = forward | icmp
-    first, second = np.where(straight, port, to_port), np.where(straight, to_port, port)
-    ports = first.astype(np.uint64) << np.uint64(32) | second.astype(np.uint64) << np.uint64(8)
-    parts = (
-        np.where(forward, high, to_high),
-        np.where(forward, low, to_low),
-        np.where(forward, to_high, high),
-        np.where(forward, to_low, low),
-        ports | packets.protocol.astype(np.uint64),
-    )
-    key: Words = np.full(len(port), seed, dtype=np.uint64)
-    for part in parts:
-        key = _mixed(key ^ part)
-    columns["key"] = key
+    columns["key"], forward = keys_of(packets, seed)
     # An error speaks for the side that its packet was sent to.
     columns["forward"] = forward ^ packets.error
     return columns
-
-
-def _mixed(key: Words) -> Words:
-    """Spread the bits of keys (the finalizer of splitmix64)."""
-    key = (key ^ key >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
-    key = (key ^ key >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
-    return key ^ key >> np.uint64(31)
-
-
-def _by_key(keys: npt.NDArray[np.uint64]) -> tuple[Integers, npt.NDArray[np.uint64]]:
-    """Give the stable order of keys, and them in this order."""
-    # Sorting the values, with the place in the low bits, is several times as fast as an argsort.
-    places = np.uint64((1 << _INDEX_BITS) - 1)
-    mixed = keys & ~places | np.arange(len(keys), dtype=np.uint64)
-    mixed.sort()
-    order: Integers = (mixed & places).astype(np.int64)
-    found = keys[order]
-    apart = found[1:] != found[:-1]
-    if len(keys) > places or (apart & (found[1:] ^ found[:-1] <= places)).any():
-        order = np.argsort(keys, kind="stable")
-        found = keys[order]
-    return order, found
 
 
 def _fold(told: Columns, fresh: Columns, payloads: Payloads) -> tuple[Columns, Truths]:
@@ -202,25 +159,27 @@ def _fold(told: Columns, fresh: Columns, payloads: Payloads) -> tuple[Columns, T
         The connections in the order of their keys, and which of them another one with the same key has followed.
     """
     before, size = len(told.get("key", ())), len(fresh["key"]) + len(told.get("key", ()))
-    order, keys = _by_key(np.append(told["key"], fresh["key"]) if told else fresh["key"])
+    order, keys = by_key(np.append(told["key"], fresh["key"]) if told else fresh["key"])
     packets = {name: (np.append(told[name], fresh[name]) if told else fresh[name])[order] for name in _SORTED}
     packets["told"] = order < before
     begins = _begins(packets, np.append(False, keys[1:] == keys[:-1]))
     at = np.flatnonzero(begins)
-    of = np.cumsum(begins) - 1
-    mine = packets["forward"] == packets["forward"][at][of]
+    mine = packets["forward"] == np.repeat(packets["forward"][at], np.diff(at, append=size))
     folded = _picked(told, fresh, _FIRST, order[at], before)
     folded |= _picked(told, fresh, ("last_line", "last_us"), order[np.append(at[1:], size) - 1], before)
     folded |= _summed(packets, mine, at)
     if before:
-        group = of[packets["told"]]
+        places = np.flatnonzero(packets["told"])
+        group, rows = np.searchsorted(at, places, side="right") - 1, order[places]
         for name in SUMS:
-            folded[name][group] += told[name][order[packets["told"]]]
-        folded["seen"][group] |= told["seen"][order[packets["told"]]]
+            folded[name][group] += told[name][rows]
+        folded["seen"][group] |= told["seen"][rows]
     has = np.append(told["payload_length"] > 0 if told else np.zeros(0, np.bool_), payloads.present)[order]
     own = has & (packets["told"] | (mine & ~packets["error"]))
-    chosen = np.minimum.reduceat(np.where(own, np.arange(size), size), at)
-    folded |= _facts(told, payloads, np.where(chosen < size, order[np.minimum(chosen, size - 1)], -1), before)
+    places = np.append(np.flatnonzero(own), size)
+    chosen = places[np.searchsorted(places, at)]
+    found = chosen < np.append(at[1:], size)
+    folded |= _facts(told, payloads, np.where(found, order[np.minimum(chosen, size - 1)], -1), before)
     followed: Truths = np.append(folded["key"][1:] == folded["key"][:-1], False)
     return folded, followed
 
@@ -249,25 +208,33 @@ def _begins(packets: Columns, same: Truths) -> Truths:
     A SYN does, unless it repeats the last one or crosses one from the other side; of UDP and ICMP the first, and
     the first after a pause.
     """
-    index = np.arange(len(same))
-    start = np.maximum.accumulate(np.where(same, 0, index))
-    pause = packets["time_us"] - np.append(0, packets["last_us"][:-1])
-    tcp, seq = packets["protocol"] == TCP, packets["seq"]
-    syn, forward, error = is_syn(packets), packets["forward"], packets["error"]
+    tcp, syn, error = packets["protocol"] == TCP, is_syn(packets), packets["error"]
+    begins = np.zeros(len(same), dtype=np.bool_)
+    # Most packets are TCP's within a connection: whatever they follow, unless it is an error, they begin none.
+    some = np.flatnonzero(syn | ~same | ~tcp | error | np.append(False, error[:-1]))
+    pause = packets["time_us"][some] - packets["last_us"][some - 1]
+    same, tcp, syn, error = same[some], tcp[some], syn[some], error[some]
+    seq, forward = packets["seq"][some], packets["forward"][some]
+    start = _last(~same)
     ahead, back = _last_before(syn & forward), _last_before(syn & ~forward)
     alike, other = np.where(forward, ahead, back), np.where(forward, back, ahead)
     another = np.where(alike >= start, seq[alike] != seq, other < start)
     again = syn & (another | (pause > SYN_SILENCE_US))
     # An error about a packet that nobody saw belongs to none that comes later.
     first = _last_before(~error) < start
-    begins: Truths = first | again | (~tcp & ~error & (pause > SILENCE_US))
+    begins[some] = first | again | (~tcp & ~error & (pause > SILENCE_US))
     return begins
 
 
 def _last_before(mask: Truths) -> Integers:
     """Give, for each place, the last one before it where a mask holds; -1 where there is none."""
-    found = np.maximum.accumulate(np.where(mask, np.arange(len(mask)), -1))
-    return np.append(-1, found[:-1])
+    return np.append(-1, _last(mask)[:-1])
+
+
+def _last(mask: Truths) -> Integers:
+    """Give, for each place, the last one up to it where a mask holds; -1 where there is none."""
+    places: Integers = np.arange(1, len(mask) + 1) * mask
+    return np.maximum.accumulate(places) - 1
 
 
 def _summed(packets: Columns, mine: Truths, at: Integers) -> Columns:
@@ -283,7 +250,7 @@ def _summed(packets: Columns, mine: Truths, at: Integers) -> Columns:
     other = np.flatnonzero(~(tcp | udp))
     replies[other] = np.isin(packets["icmp_type"][other], list(REPLIES))
     seen = (
-        (answer & np.where(tcp, flags & (SYN | ACK) == SYN | ACK, udp | replies)) * np.uint8(ANSWERED)
+        (answer & (udp | replies | (tcp & (flags & (SYN | ACK) == SYN | ACK)))) * np.uint8(ANSWERED)
         | (answer & tcp & (flags & RST > 0)) * np.uint8(RESET)
         | (refusal & ~packets["prohibited"]) * np.uint8(UNREACHABLE)
         | (refusal & packets["prohibited"]) * np.uint8(PROHIBITED)
