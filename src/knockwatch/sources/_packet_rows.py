@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv6Address
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -127,21 +128,24 @@ def _heads(columns: Columns) -> pl.Series:
 
 def hexadecimal(rows: npt.NDArray[np.uint8], lengths: Integers) -> pl.Series:
     """Write the first bytes of rows in hexadecimal."""
-    pairs = np.array([f"{value:02x}".encode() for value in range(256)])
-    width = 2 * rows.shape[1]
-    letters = pairs[rows].view(np.uint8).reshape(len(rows), width)
-    letters *= np.arange(width) < 2 * lengths[:, None]
-    return _text(letters)
+    kept = np.flatnonzero(np.arange(rows.shape[1]) < lengths[:, None])
+    octets = pa.LargeBinaryArray.from_buffers(
+        pa.large_binary(),
+        len(rows),
+        [None, pa.py_buffer(_ends(lengths)), pa.py_buffer(rows.ravel().take(kept))],
+    )
+    return pl.Series(octets, dtype=pl.Binary).bin.encode("hex")
 
 
 def _address(columns: Columns, side: str) -> pl.Series:
     """Write addresses in their shortest form (RFC 5952)."""
     high, low = columns[f"{side}_high"], columns[f"{side}_low"]
     octets = low.astype(">u4").view(np.uint8).reshape(len(low), 4)
-    dotted = np.array([f"{value}.".encode() for value in range(256)])
-    letters = dotted[octets].view(np.uint8).reshape(len(low), 16)
+    dotted = np.array([f"{value}.".encode() for value in range(256)]).view(np.uint32)
+    letters = dotted.take(octets).view(np.uint8).reshape(len(low), 16)
     letters[:, -4:] *= letters[:, -4:] != ord(".")
-    series = _text(letters)
+    widths = 2 + (octets > 9).view(np.uint8) + (octets > 99).view(np.uint8)
+    series = _text(letters, widths[:, 0] + widths[:, 1] + widths[:, 2] + widths[:, 3] - np.uint8(1))
     six = np.flatnonzero((high != 0) | (low >> np.uint64(32) != MAPPED >> 32))
     if not len(six):
         return series
@@ -152,9 +156,15 @@ def _address(columns: Columns, side: str) -> pl.Series:
     return series.scatter(six, written.gather(inverse.reshape(-1)))
 
 
-def _text(letters: npt.NDArray[np.uint8]) -> pl.Series:
-    """Make texts of rows of ASCII letters; zeros are left out."""
-    present = letters != 0
-    ends = np.concatenate(([0], np.cumsum(np.count_nonzero(present, axis=1))))
-    buffers = pa.py_buffer(ends), pa.py_buffer(letters[present])
+def _text(letters: npt.NDArray[np.uint8], lengths: npt.NDArray[Any]) -> pl.Series:
+    """Make texts of rows of ASCII letters; zeros are left out, and `lengths` says how many are no zeros."""
+    flat = letters.ravel()
+    buffers = pa.py_buffer(_ends(lengths)), pa.py_buffer(flat.take(np.flatnonzero(flat != 0)))
     return pl.Series(pa.LargeStringArray.from_buffers(len(letters), *buffers), dtype=pl.String)
+
+
+def _ends(lengths: npt.NDArray[Any]) -> Integers:
+    """Give where texts laid one behind the other begin, and where the last one ends."""
+    ends = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=ends[1:])
+    return ends
