@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
 from knockwatch.engines.embedded import Engine
@@ -248,3 +249,17 @@ def test_export_honours_the_bounds_in_time(workspace: Workspace, tmp_path: Path)
     put(workspace, "connections", [NETFILTER, {**NETFILTER, "time_us": MICROSECONDS + 1}])
     export(workspace, tmp_path, since_us=MICROSECONDS + 1)
     assert pl.read_parquet(tmp_path / "CommonSecurityLog.parquet").height == 1
+
+
+def test_a_table_of_many_columns_is_written_in_groups_of_few_rows(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    """The engine holds a group for each thread before it writes it: it must not grow with the columns."""
+    put(workspace, "connections", [{**NETFILTER, "line": line} for line in range(40_000)])
+    export(workspace, tmp_path)
+
+    for name in ("connections", "CommonSecurityLog"):
+        written = pq.read_metadata(tmp_path / f"{name}.parquet")
+        groups = [written.row_group(index).num_rows for index in range(written.num_row_groups)]
+        assert sum(groups) == 40_000
+        assert max(groups) * written.num_columns < 3_000_000

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 SPILL = "engine"
 """Subfolder of the workspace for what does not fit in memory."""
+_GROUP_VALUES = 2_000_000
+"""Values in a row group of what is written: DuckDB holds one for each thread, and takes many rows where nobody says."""
+_GROUP_ROWS_LEAST = 2_048
+"""Rows that DuckDB handles together: a smaller group is none."""
 _SIZE = re.compile(r"^\s*\d+(?:\.\d+)?\s*(?:[KMGT]i?B|B)\s*$", re.IGNORECASE)
 _EVENT_TIME = {
     "Syslog": "TimeGenerated",
@@ -132,7 +136,8 @@ class Engine:
 
     def write(self, expression: ir.Table, path: Path) -> None:
         """Write an expression's rows to a Parquet file, streamed by the engine."""
-        self._backend.to_parquet(expression, path)
+        rows = max(_GROUP_VALUES // len(expression.columns), _GROUP_ROWS_LEAST)
+        self._backend.to_parquet(expression, path, row_group_size=rows)
 
     def _canonical(self, name: str) -> ir.Table:
         """Give one canonical table, limited to the wanted time."""
