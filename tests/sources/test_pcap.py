@@ -186,12 +186,21 @@ def test_a_simple_packet_block_has_no_time(tmp_path: Path) -> None:
 
 
 _TAG = b"\x81\x00\x00\x05"
+_LABEL, _BOTTOM = b"\x00\x01\x20\x40", b"\x00\x01\x31\x40"
+"""MPLS: a label that another one follows, and the last one."""
 _LINKS: dict[str, tuple[int, Callable[[bytes], bytes]]] = {
     "vlan": (ETHERNET, lambda f: f[:12] + _TAG + f[12:]),
     "qinq": (ETHERNET, lambda f: f[:12] + b"\x88\xa8\x00\x09" + _TAG + f[12:]),
     "pppoe": (ETHERNET, lambda f: f[:12] + b"\x88\x64\x11\x00\x00\x01\x00\x30\x00\x21" + f[14:]),
     "raw": (RAW, lambda f: f[14:]),
     "ipv4": (IPV4_ONLY, lambda f: f[14:]),
+    "labels": (ETHERNET, lambda f: f[:12] + b"\x88\x47" + _LABEL + _LABEL + _BOTTOM + f[14:]),
+    "one label of many receivers": (ETHERNET, lambda f: f[:12] + b"\x88\x48" + _BOTTOM + f[14:]),
+    "labels behind a tag": (ETHERNET, lambda f: f[:12] + _TAG + b"\x88\x47" + _BOTTOM + f[14:]),
+    "labels, control word and frame": (
+        ETHERNET,
+        lambda f: bytes(12) + b"\x88\x47" + _LABEL + _BOTTOM + bytes(4) + f,
+    ),
     "null": (NULL, lambda f: b"\x02\x00\x00\x00" + f[14:]),
     "loop": (LOOP, lambda f: b"\x00\x00\x00\x02" + f[14:]),
     "cooked": (SLL, lambda f: bytes(14) + f[12:]),
@@ -239,6 +248,11 @@ _TUNNELS: dict[str, Callable[[bytes], bytes]] = {
     "vxlan": lambda f: _datagram(4789, _VXLAN + f),
     "vxlan as linux began it": lambda f: _datagram(8472, _VXLAN + f),
     "vxlan with a tag": lambda f: _datagram(4789, _VXLAN + f[:12] + _TAG + f[12:]),
+    "geneve": lambda f: _datagram(6081, b"\0\0\x65\x58\0\0\x2a\0" + f),
+    "geneve with options": lambda f: _datagram(6081, b"\3\x40\x65\x58\0\0\x2a\0" + bytes(12) + f),
+    "geneve with a tag": lambda f: _datagram(6081, b"\0\0\x65\x58\0\0\x2a\0" + f[:12] + _TAG + f[12:]),
+    "geneve with ip": lambda f: _datagram(6081, b"\0\0\x08\0\0\0\x2a\0" + f[14:]),
+    "gre with labels": lambda f: _outer(47, b"\0\0\x88\x47" + _LABEL + _BOTTOM + f[14:]),
     "ip in ip": lambda f: _outer(4, f[14:]),
 }
 
@@ -271,6 +285,32 @@ def test_a_datagram_to_the_port_of_a_tunnel_may_be_a_knock(tmp_path: Path, body:
     (row,) = read_text(SOURCE, tmp_path, pcap([(0, _datagram(4789, body))])).rows("connections")
 
     assert (row["destination_port"], row["outcome"], row["payload_length"]) == (4789, "unanswered", len(body))
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param(b"\x40\0\x65\x58\0\0\x2a\0", id="another version"),
+        pytest.param(b"\0\x80\x65\x58\0\0\x2a\0", id="a message of its own"),
+        pytest.param(b"\0\0\x65\x58\0\0\x2a\1", id="something where nothing may be"),
+        pytest.param(b"\x3f\0\x65\x58\0\0\x2a\0", id="options that are not there"),
+        pytest.param(b"", id="no header"),
+    ],
+)
+def test_a_datagram_to_the_port_of_geneve_may_be_a_knock(tmp_path: Path, head: bytes) -> None:
+    body = head + frames_of(SAMPLE)[0][1]
+    (row,) = read_text(SOURCE, tmp_path, pcap([(0, _datagram(6081, body))])).rows("connections")
+
+    assert (row["destination_port"], row["outcome"], row["payload_length"]) == (6081, "unanswered", len(body))
+
+
+@pytest.mark.parametrize(
+    "stack", [_LABEL * 20, _LABEL, _BOTTOM + b"\x30", _BOTTOM], ids=["no end", "cut", "no ip", "nothing"]
+)
+def test_labels_over_no_packet_are_of_no_interest(tmp_path: Path, stack: bytes) -> None:
+    found = read_text(SOURCE, tmp_path, pcap([(0, bytes(12) + b"\x88\x47" + stack)]))
+
+    assert (found.records, found.rows("connections"), found.misfits.height) == (1, [], 0)
 
 
 _SNAP = b"\xaa\xaa\x03\0\0\0"

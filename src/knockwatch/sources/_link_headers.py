@@ -1,4 +1,4 @@
-"""Link headers of many frames at once: where an IP header begins behind Ethernet, tags, PPPoE, cooked or 802.11 ones.
+"""Link headers of many frames at once: where an IP header begins behind Ethernet, tags, labels, cooked or 802.11 ones.
 
 Link types: www.tcpdump.org/linktypes.html. What the IP header says is not known here.
 """
@@ -20,6 +20,8 @@ UNKNOWN_LINK, NO_NETWORK, ENCRYPTED = 1, 2, 4
 _IPV4, _IPV6 = 0x0800, 0x86DD
 _TAGS = (0x8100, 0x88A8, 0x9100)
 _TAGS_MOST = 3
+_MPLS = (0x8847, 0x8848)
+_LABELS_MOST = 8
 _PPPOE, _PPP_IPV4, _PPP_IPV6 = 0x8864, 0x0021, 0x0057
 _NULL, _ETHERNET, _WIRELESS, _LOOP, _SLL, _RADIOTAP, _SLL2 = 0, 1, 105, 108, 113, 127, 276
 _RAW = (12, 14, 101, 228, 229)
@@ -79,9 +81,9 @@ def ethernet(read: Bytes, start: Integers) -> tuple[Integers, Numbers]:
 
 
 def tagged(read: Bytes, at: Integers, ether: Numbers) -> tuple[Integers, Numbers]:
-    """Pass over VLAN tags and PPPoE headers: where the IP header begins, and its version or 0."""
+    """Pass over VLAN tags, PPPoE headers and MPLS labels: where the IP header begins, and its version or 0."""
     version = version_of(ether)
-    rest = np.flatnonzero(version == 0)
+    others = rest = np.flatnonzero(version == 0)
     for _ in range(_TAGS_MOST):
         rest = rest[np.isin(ether[rest], _TAGS)]
         if not len(rest):
@@ -89,11 +91,33 @@ def tagged(read: Bytes, at: Integers, ether: Numbers) -> tuple[Integers, Numbers
         ether[rest] = read.two(at[rest] + 2)
         at[rest] += 4
         version[rest] = version_of(ether[rest])
-    session = np.flatnonzero(ether == _PPPOE)
+    session = others[ether[others] == _PPPOE]
     if len(session):
         inner = read.two(at[session] + 6)
         at[session] += 8
         version[session] = np.where(inner == _PPP_IPV4, 4, np.where(inner == _PPP_IPV6, 6, 0))
+    stacked = others[np.isin(ether[others], _MPLS)]
+    if len(stacked):
+        at[stacked], version[stacked] = labelled(read, at[stacked])
+    return at, version
+
+
+def labelled(read: Bytes, at: Integers) -> tuple[Integers, Numbers]:
+    """Pass over MPLS labels (RFC 3032): where the IP header begins, and its version or 0.
+
+    Nothing says what follows the last label but its own first four bits. Where they are 0, a control word stands
+    before a frame (RFC 4385 and 4448), and that is Ethernet's without labels of its own.
+    """
+    last = np.zeros(len(at), dtype=np.bool_)
+    for _ in range(_LABELS_MOST):
+        bottom = read.one(at + 2) & 1 > 0
+        at = np.where(last, at, at + 4)
+        last |= bottom
+    version = read.one(at) >> 4
+    framed = np.flatnonzero(last & (version == 0))
+    version[~last | ((version != 4) & (version != 6))] = 0
+    begin = at[framed] + 4
+    at[framed], version[framed] = begin + 14, version_of(read.two(begin + 12))
     return at, version
 
 
