@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,6 +34,42 @@ def test_both_writers_of_zeek_say_the_same() -> None:
 
     for one, other in zip(text, lines, strict=True):
         assert {**one, "line": 0, "time": ""} == {**other, "line": 0, "time": ""}
+
+
+def _as_nested(line: str) -> str:
+    """Write a record as Tenzir does: `id.orig_h` as an object `id` that holds `orig_h`."""
+    nested: dict[str, Any] = {}
+    for key, value in json.loads(line).items():
+        *outer, last = key.split(".")
+        place = nested
+        for part in outer:
+            place = place.setdefault(part, {})
+        place[last] = value
+    return json.dumps(nested)
+
+
+def test_nested_records_say_the_same(tmp_path: Path) -> None:
+    path = SAMPLES / "zeek-conn-json" / "conn.log"
+    lines = [_as_nested(line) for line in path.read_text().splitlines()]
+    text = "\n".join(lines)
+
+    assert '"id": {"orig_h"' in text
+    assert SOURCE.confidence(Head(text.encode(), whole=True)) > 0.9
+    assert (
+        read_text(SOURCE, tmp_path, text)
+        .tables["connections"]
+        .equals(read(SOURCE, path).tables["connections"])
+    )
+
+
+def test_nested_records_among_zeek_s_other_logs_are_found(tmp_path: Path) -> None:
+    files = {"_path": "files", "ts": 1, "id": "F1", "fuid": "F1"}
+    dns = {"_path": "dns", "ts": 1, "id": {"orig_h": "192.0.2.1"}, "query": "example.org"}
+    lines = [json.dumps(files), json.dumps(dns), _as_nested(json.dumps(RECORD)), json.dumps(RECORD)]
+    found = read_text(SOURCE, tmp_path, "\n".join(lines))
+
+    assert [row["line"] for row in found.rows("connections")] == [3, 4]
+    assert not found.misfits.height
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,11 @@ class JsonRecords(ABC):
             (an event of another kind), and is counted nowhere.
         """
 
+    def spelling_of(self, head: Head) -> Spelling:
+        """Say how the records of a file that begins so write a path."""
+        del head
+        return self.spelling
+
     def confidence(self, head: Head) -> float:
         """Share of the first records that are of this format, a little less than certain."""
         found = sample(head, self.holders)
@@ -91,7 +96,10 @@ class JsonRecords(ABC):
         """Read lines in blocks, several at a time; documents record by record."""
         head = Head(reading.evidence.head())
         if by_line(head):
-            yield from reading.map(lambda block: self._lines(block, reading), reading.evidence.blocks())
+            spelling = self.spelling_of(head)
+            yield from reading.map(
+                lambda block: self._lines(block, reading, spelling), reading.evidence.blocks()
+            )
             return
         prefix = prefix_of(head, self.holders)
         stream = Stream(reading.evidence.chunks())
@@ -102,9 +110,9 @@ class JsonRecords(ABC):
             yield batch
         yield from fault_of(stream, reading)
 
-    def _lines(self, block: Block, reading: Reading) -> Batch:
+    def _lines(self, block: Block, reading: Reading, spelling: Spelling) -> Batch:
         """Read a block of lines."""
-        found = None if self.telling else _block(block, self.keys, spelling=self.spelling)
+        found = None if self.telling else _block(block, self.keys, spelling=spelling)
         if found is not None:
             batch = self.rows(found, reading)
             batch.records = found.height
@@ -117,7 +125,7 @@ class JsonRecords(ABC):
         # An empty pattern is found in every line.
         telling = whole.select(text.str.contains(self.telling)).to_series()
         looked_at, others = whole.filter(telling), whole.filter(~telling)
-        found = nested(looked_at, self.keys, spelling=self.spelling)
+        found = nested(looked_at, self.keys, spelling=spelling)
         batch = self.rows(found, reading)
         odd = looked_at.join(found.select("line"), on="line", how="anti")
         strange = others.filter(~(_FRAMED & text.str.contains(self.kindred, literal=True)))

@@ -1,4 +1,4 @@
-"""Zeek's conn.log in JSON: one object a line, alone or in a stream of all of Zeek's logs (`_path`)."""
+"""Zeek's conn.log in JSON: one object a line, alone or in a stream of all of Zeek's logs (`_path`), nested or not."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from knockwatch.sources import Batch, Format, Reading
-from knockwatch.sources._json_records import JsonRecords, value_at
+from knockwatch.sources import Batch, Format, Head, Reading
+from knockwatch.sources._json_records import JsonRecords, Spelling, sample, value_at
 from knockwatch.sources._zeek import FIELDS, REFERENCE, connections
 
 _SENSOR, _LOG = "_system_name", "_path"
@@ -19,7 +19,10 @@ class ZeekConnJson(JsonRecords):
 
     format = Format("zeek-conn-json", "Zeek conn.log, JSON", ("connections",), "verified", REFERENCE)
     keys = (*FIELDS, _SENSOR, _LOG)
-    spelling = "flat"
+
+    def spelling_of(self, head: Head) -> Spelling:
+        """Zeek writes paths flat; Tenzir and other pipelines nest them on the way."""
+        return "both" if any(isinstance(record.get("id"), Mapping) for record in sample(head)) else "flat"
 
     def belongs(self, record: Mapping[str, Any]) -> bool:
         """Tell a connection by its state and its originator; Zeek's other logs have no state."""
