@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 from click.testing import CliRunner
 
 from knockwatch.cases import Attempt, Case, Entry, Quote
 from knockwatch.cli import cli
+from knockwatch.detections import Kind
+from knockwatch.guidance import guidance
 from knockwatch.reports.html import write_html
+from tests.guidance.cases import hostile as hostile_case
 from tests.reports.made import client, door, lead, suppressed, tries
 
 if TYPE_CHECKING:
@@ -75,7 +78,7 @@ def opened(browser: Browser) -> Iterator[Open]:
     """Open a page of a report, watching what it asks and says."""
     contexts = []
 
-    def open_(file: Path, address: str = "", size: str = "light") -> Opened:
+    def open_(file: Path, address: str = "", size: str = "light", script: str = "") -> Opened:
         width, height, scheme = SIZES[size]
         context = browser.new_context(
             viewport={"width": width, "height": height},
@@ -83,6 +86,8 @@ def opened(browser: Browser) -> Iterator[Open]:
             reduced_motion="reduce",
         )
         contexts.append(context)
+        if script:
+            context.add_init_script(script)
         one = Opened(context.new_page())
         one.page.on("request", lambda request: one.requests.append(request.url))
         one.page.on("console", lambda message: one.said.append(message.text))
@@ -214,6 +219,106 @@ def test_printed_it_shows_every_alert(tmp_path: Path, opened: Open) -> None:
     assert page.pdf()[:4] == b"%PDF"
 
 
+PARTS = ("Playbook", "Investigation guide", "Related techniques")
+CLIPBOARD = """
+Object.defineProperty(navigator, 'clipboard', {value: {writeText: async (text) => { window.kept = text; }}});
+"""
+
+
+def unfolded(page: Page, part: str) -> str:
+    """Unfold a page of guidance by its button and give its text."""
+    page.get_by_role("button", name=part, exact=True).click()
+    return page.locator(".guidance").nth(PARTS.index(part)).inner_text()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_playbook_guide_and_related_unfold_accessibly(lab: Path, opened: Open, size: str) -> None:
+    for sort in ("alert door", "lead signal"):
+        one = opened(lab / "report.html", addresses(lab)[sort], size)
+        assert one.page.locator(".prose > *").count() == 0
+        for part in PARTS:
+            assert len(unfolded(one.page, part)) > 200
+        assert one.axe() == [], (sort, size)
+        assert one.said == []
+        wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert one.page.evaluate(wide) <= 0
+
+
+def test_a_playbook_holds_the_values_of_its_case(lab: Path, opened: Open) -> None:
+    page = opened(lab / "report.html", addresses(lab)["alert door"]).page
+    playbook = unfolded(page, "Playbook")
+    assert "Playbook: a door that was used" in playbook
+    assert "iptables -t raw -I PREROUTING 1 -s 198.18.7.10 -m comment --comment knockwatch-" in playbook
+    assert "Look for tcp/7000, tcp/8000, tcp/9000 at other hosts" in playbook
+    assert "knockwatch hunt three-legs" in unfolded(page, "Investigation guide")
+    unfolded(page, "Related techniques")
+    link = page.locator(".guidance a", has_text="T1205.001").first.get_attribute("href")
+    assert link == "https://attack.mitre.org/techniques/T1205/001/"
+
+
+def test_commands_are_copied_by_keys(tmp_path: Path, opened: Open) -> None:
+    write_html([door()], None, tmp_path / "r.html")
+    page = opened(tmp_path / "r.html", f"#/case/{door().id}", script=CLIPBOARD).page
+    page.get_by_role("button", name="Playbook", exact=True).press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    page.get_by_text("Copied", exact=True).wait_for()
+    assert page.evaluate("window.kept").startswith("out=/mnt/evidence/knockwatch-3f9ac2d1; mkdir")
+    assert not page.evaluate("window.kept").endswith("\n")
+
+
+def test_commands_are_selected_where_a_browser_forbids_to_copy(tmp_path: Path, opened: Open) -> None:
+    write_html([door()], None, tmp_path / "r.html")
+    refusing = CLIPBOARD.replace("{ window.kept = text; }", "{ throw new DOMException('no'); }")
+    page = opened(tmp_path / "r.html", f"#/case/{door().id}", script=refusing).page
+    unfolded(page, "Playbook")
+    page.locator(".commands button").first.click()
+    page.get_by_text("Selected: copy it with Ctrl+C").wait_for()
+    assert page.evaluate("getSelection().toString()").startswith("out=/mnt/evidence/knockwatch-3f9ac2d1")
+
+
+def test_a_printed_case_has_its_guidance_and_all_cases_have_it_on_request(
+    tmp_path: Path, opened: Open
+) -> None:
+    write_html([door(), client()], None, tmp_path / "r.html")
+    page = opened(tmp_path / "r.html", f"#/case/{door().id}").page
+    page.pdf()
+    assert page.locator(".guidance[open]").count() == 3
+    page = opened(tmp_path / "r.html", "#/all").page
+    page.pdf()
+    assert page.locator(".guidance[open]").count() == 0
+    page.get_by_label("Print playbooks").check()
+    page.pdf()
+    assert page.locator(".guidance[open]").count() == 6
+
+
+def words(case: Case) -> list[str]:
+    """Give the words of a case's guidance as a reader of Markdown sees them."""
+    from markdown_it import MarkdownIt
+
+    tokens = MarkdownIt("commonmark", {"html": False}).enable("table").parse(guidance(case).whole)
+    told = []
+    for token in tokens:
+        told += [token.content] if token.type == "fence" else []
+        told += ["".join(" " if one.type == "softbreak" else one.content for one in token.children or ())]
+    return " ".join(told).split()
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_guidance_shows_hostile_values_as_text(kind: Kind, tmp_path: Path, opened: Open) -> None:
+    case = replace(hostile_case(kind, "alert"), id="plain")
+    write_html([case], None, tmp_path / "r.html")
+    one = opened(tmp_path / "r.html", "#/case/plain", "phone")
+    for part in PARTS:
+        unfolded(one.page, part)
+    # The text of elements alone: blanks between blocks are the browser's.
+    shown = one.page.locator(".guidance :is(h2, h3, p, li, th, td, pre):not(:has(p, li))").all_inner_texts()
+    assert " ".join(shown).split() == words(case)
+    assert one.page.locator(".guidance :is(script, img, svg)").count() == 0
+    assert one.said == []
+    assert one.axe() == []
+
+
 def hostile(text: str, **changes: Any) -> Case:
     """Make a case with a text wherever a case takes text."""
     at = "2026-11-22T11:23:34Z"
@@ -256,7 +361,7 @@ def test_hostile_evidence_shows_as_text(sort: str, tmp_path: Path, opened: Open)
     for address in ("", "#/map", "#/files", "#/all", "#/case/plain"):
         one = opened(tmp_path / "r.html", address, "phone")
         page = one.page
-        for button in page.locator("button.quiet").all():
+        for button in page.locator("button.quiet, .chip.words").all():
             if button.is_visible():
                 button.click()
         assert page.evaluate("window.owned") is None, address

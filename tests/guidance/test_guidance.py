@@ -122,9 +122,9 @@ def test_text_is_escaped_unless_it_was_made_safe() -> None:
 
 def test_a_value_that_is_not_there_cannot_be_written() -> None:
     with pytest.raises(UnfilledError):
-        environment().from_string("{{ nothing }}").render(nothing=None)
+        environment(written).from_string("{{ nothing }}").render(nothing=None)
     with pytest.raises(UnfilledError):
-        environment().from_string("{{ nothing }}").render()
+        environment(written).from_string("{{ nothing }}").render()
 
 
 def test_every_situation_has_a_playbook_and_a_guide() -> None:

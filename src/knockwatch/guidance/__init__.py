@@ -6,7 +6,7 @@ It knows cases and the templates in ``content/``, nothing of detections; the pro
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
     from knockwatch.cases import Case
+
+Writer = Callable[[Any], str]
+"""How a value gets into a page."""
 
 _BLANKS = re.compile(r"\n{3,}")
 
@@ -45,17 +48,34 @@ class Guidance:
         return "\n".join((self.playbook, self.guide, self.related))
 
 
+@dataclass(frozen=True)
+class Form:
+    """A page of guidance and its values apart, for a reader who has many: cases of one shape share the text.
+
+    Parameters
+    ----------
+    text
+        Markdown in which `quoting.BLANK` stands wherever a value does.
+    values
+        What stands in the blanks, in their order: Markdown; in code it is read as it is.
+    """
+
+    text: str
+    values: tuple[str, ...]
+
+
 def guidance(case: Case) -> Guidance:
     """Fill the templates that belong to a case with its values."""
-    from knockwatch.guidance.related import related
-    from knockwatch.guidance.values import values
+    from knockwatch.guidance.quoting import written
 
-    name, filled = situation(case), values(case)
-    return Guidance(
-        _rendered(f"playbook/{name}.md.j2", filled),
-        _rendered(f"guide/{name}.md.j2", filled),
-        _rendered("related.md.j2", {**filled, "techniques": related(case)}),
-    )
+    return Guidance(*_pages(case, written))
+
+
+def forms(case: Case) -> tuple[Form, ...]:
+    """Fill the templates that belong to a case, values apart from text: playbook, guide and related, in this order."""
+    from knockwatch.guidance.quoting import marked, parted
+
+    return tuple(Form(*parted(page)) for page in _pages(case, marked))
 
 
 def name_guidance(cases: Iterable[Case]) -> None:
@@ -65,27 +85,46 @@ def name_guidance(cases: Iterable[Case]) -> None:
         case.hunts = hunts(case)
 
 
-def _rendered(template: str, filled: dict[str, Any]) -> str:
+def _pages(case: Case, write: Writer) -> tuple[str, str, str]:
+    """Fill the three templates of a case, each value as the writer writes it."""
+    from knockwatch.guidance.related import related
+    from knockwatch.guidance.values import values
+
+    name, filled = situation(case), values(case)
+    return (
+        _rendered(f"playbook/{name}.md.j2", filled, write),
+        _rendered(f"guide/{name}.md.j2", filled, write),
+        _rendered("related.md.j2", {**filled, "techniques": related(case)}, write),
+    )
+
+
+def _rendered(template: str, filled: dict[str, Any], write: Writer) -> str:
     """Fill one template; it ends with one line break."""
-    page = environment().get_template(template).render(filled).strip()
+    page = environment(write).get_template(template).render(filled).strip()
     # A condition that does not hold leaves its blank lines; more than one says nothing.
     return _BLANKS.sub("\n\n", page) + "\n"
 
 
 @cache
-def environment() -> Environment:
-    """Make the templates' environment: a value that is not there, or not made safe, cannot get into a page."""
+def environment(write: Writer) -> Environment:
+    """Make the templates' environment: a value that is not there, or not made safe, cannot get into a page.
+
+    Parameters
+    ----------
+    write
+        `quoting.written`, or `quoting.marked` for one who parts values from text.
+    """
     from importlib.resources import files
 
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-    from knockwatch.guidance.quoting import FILTERS, written
+    from knockwatch.guidance.quoting import FILTERS
 
     content = files("knockwatch.content")
-    made = Environment(  # noqa: S701 (it makes Markdown, and `written` escapes)
+    made = Environment(  # noqa: S701 (it makes Markdown, and the writer escapes)
         loader=FunctionLoader(lambda name: content.joinpath(name).read_text(encoding="utf-8")),
         undefined=StrictUndefined,
-        finalize=written,
+        finalize=write,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,6 +12,18 @@ from knockwatch.reports.escape import Markdown, code_span, plain_words, visible
 
 _POWERSHELL_QUOTES = "'‘’‚‛"
 """What PowerShell takes for a single quote (about_Quoting_Rules, and its tokenizer's IsSingleQuote)."""
+
+
+BLANK = "\ue000"
+"""What stands for a value where text and values are apart: for private use, so `visible` leaves none in a value."""
+_END = "\ue001"
+_MARKED = re.compile(f"{BLANK}([^{_END}]*){_END}")
+
+
+class Own(Markdown):
+    """Our own words, out of a data file: no value of a case, though templates fill them in."""
+
+    __slots__ = ()
 
 
 class UnfilledError(KnockwatchError):
@@ -31,6 +44,16 @@ def written(value: Any) -> str:
         case str():
             return code_span(value)
     raise UnfilledError(f"a template has no value to write: {value!r}")
+
+
+def marked(value: Any) -> str:
+    """Write a value so that `parted` finds it again; what is our own is text."""
+    return str(value) if isinstance(value, Own) else f"{BLANK}{written(value)}{_END}"
+
+
+def parted(page: str) -> tuple[str, tuple[str, ...]]:
+    """Part a page of marked values: its text, with a blank for each value, and the values."""
+    return _MARKED.sub(BLANK, page), tuple(_MARKED.findall(page))
 
 
 def shell(text: str) -> Markdown:
@@ -60,7 +83,8 @@ def together(values: Sequence[str], last: str = " and ", between: str = ", ") ->
     shown = [written(value) for value in values]
     if last and len(shown) > 1:
         shown = [*shown[:-2], last.join(shown[-2:])]
-    return Markdown(between.join(shown))
+    own = all(isinstance(value, Own) for value in values)
+    return (Own if own else Markdown)(between.join(shown))
 
 
 FILTERS: Mapping[str, Callable[..., str]] = {

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from knockwatch.guidance.choice import content, tags
-from knockwatch.reports.escape import Markdown
+from knockwatch.guidance.quoting import Own
 
 if TYPE_CHECKING:
     from knockwatch.cases import Case
@@ -21,16 +22,16 @@ ATTACK_VERSION = "19"
 class Technique:
     """A technique of ATT&CK, why it goes with a case, and who detects it: our rules, and public ones."""
 
-    id: Markdown
-    name: Markdown
-    why: Markdown
-    rules: tuple[Markdown, ...]
-    public: tuple[Markdown, ...]
+    id: Own
+    name: Own
+    why: Own
+    rules: tuple[Own, ...]
+    public: tuple[Own, ...]
 
     @property
-    def address(self) -> Markdown:
+    def address(self) -> Own:
         """Its page."""
-        return Markdown(f"https://attack.mitre.org/techniques/{self.id.replace('.', '/')}/")
+        return Own(f"https://attack.mitre.org/techniques/{self.id.replace('.', '/')}/")
 
 
 def related(case: Case) -> list[Technique]:
@@ -50,18 +51,19 @@ def technique_name(technique: str) -> str | None:
     return names.get(technique)
 
 
-def _techniques() -> list[tuple[set[str], Technique]]:
+@cache
+def _techniques() -> tuple[tuple[set[str], Technique], ...]:
     """Read the data file: when each technique belongs to a case, and the technique."""
-    return [
+    return tuple(
         (
             set(entry["when"]),
             Technique(
-                Markdown(entry["id"]),
-                Markdown(entry["name"]),
-                Markdown(entry["why"].strip()),
-                tuple(map(Markdown, entry["rules"])),
-                tuple(map(Markdown, entry["public"])),
+                Own(entry["id"]),
+                Own(entry["name"]),
+                Own(entry["why"].strip()),
+                tuple(map(Own, entry["rules"])),
+                tuple(map(Own, entry["public"])),
             ),
         )
         for entry in content()["technique"]
-    ]
+    )

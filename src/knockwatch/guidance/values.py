@@ -10,6 +10,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any
 
 from knockwatch.guidance.choice import hunts, tags
+from knockwatch.guidance.quoting import Own
 from knockwatch.reports.escape import Markdown, code_span, plain_words
 from knockwatch.reports.words import Glyphs, only_tries, when
 
@@ -72,7 +73,7 @@ def values(case: Case) -> dict[str, Any]:
         "legs": set(case.legs),
         "tables": {quote.table for quote in case.evidence},
         "entered": any(entry.complete is not False for entry in case.entries),
-        "hunts": [Markdown(name) for name in hunts(case)],
+        "hunts": [Own(name) for name in hunts(case)],
         "quotes": _quotes(case),
         "missing": [plain_words(text) for text in case.missing],
         "innocent": [plain_words(text) for text in case.innocent_explanations],

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from knockwatch.cases import LEGS, Attempt, Case, Entry, Quote
 from knockwatch.reports.escape import visible
 from knockwatch.reports.html.reading import reading
+from knockwatch.reports.html.shapes import Shapes
 from knockwatch.reports.moments import microseconds
 from knockwatch.reports.words import Glyphs, only_tries, route, sequence, title
 
@@ -77,13 +78,19 @@ def island(cases: Sequence[Case], summary: Mapping[str, Any] | None, folder: Pat
     -------
     dict
         ``cases``, each with numbers into ``texts`` for what repeats and into ``files`` for the lines it quotes;
-        ``reading``, what was read, or None. Every text is as `visible` leaves it.
+        ``elements`` and ``shapes``, as `Shapes` tells them; ``reading``, what was read, or None.
+        Every text is as `visible` leaves it.
     """
-    texts, files = Pool(), Pool()
+    texts, files, shapes = Pool(), Pool(), Shapes()
     many = len(cases) > MANY
-    told = [_case(case, texts, files, many=many and case.status != "alert") for case in cases]
+    told = [
+        _case(case, texts, files, many=many and case.status != "alert")
+        | {"guidance": shapes.told(case, texts.number)}
+        for case in cases
+    ]
     return {
         "cases": told,
+        **shapes.data(),
         "texts": texts.texts,
         "files": files.texts,
         "links": [link(path, folder) for path in files.numbers],

@@ -17,6 +17,7 @@ SCRIPTS = (
     "assets/timeline.js",
     "assets/map.js",
     "assets/lists.js",
+    "assets/guidance.js",
     "assets/case.js",
     "assets/overview.js",
     "assets/routes.js",

@@ -1,5 +1,5 @@
 "use strict";
-// The page of a case: verdict, story, secret, timeline, legs with their evidence, score, doubts, and who used the door.
+// The page of a case: verdict, story, secret, timeline, legs with their evidence, score, doubts, who used the door, and what to do.
 
 const SAID_FIRST = 6;
 const LINES_FIRST = 3;
@@ -28,8 +28,9 @@ function casePage(one) {
   const lines = [];
   const goTo = (at) => { lines[at]?.show(); };
   const picture = timeline(one, goTo);
+  const guidance = guidanceOf(one);
   return h("article", { class: "page case" },
-    caseHead(one),
+    caseHead(one, guidance),
     h("div", { class: "columns" },
       h("div", { class: "main" },
         section("What happened", { class: "card story" }, folded(h("ul", { class: "said" }), texts(one.explanation), (text) => h("li", null, name(text, 1500)), SAID_FIRST)),
@@ -41,11 +42,12 @@ function casePage(one) {
         listCard("What could be innocent", one.innocent_explanations, "No harmless explanation is known."),
         listCard("What is missing", one.missing, "Nothing that would be needed."),
         facts(one), seeAlso(one))),
-    usersCard(one));
+    usersCard(one),
+    Object.values(guidance));
 }
 
 /** Write the head: what it is about, who, where, when, how sure. */
-function caseHead(one) {
+function caseHead(one, guidance) {
   const kind = one.tries ? "Tries at a door" : KINDS[one.kind] ?? one.kind;
   return h("header", { class: "head" },
     h("p", { class: "kicker" }, `${STATUSES[one.status]} · ${kind}`, one.lateral ? " · between hosts of the site" : ""),
@@ -53,7 +55,8 @@ function caseHead(one) {
     h("p", { class: "lede" }, name(one.route, 400)),
     h("p", { class: "when" }, name(span(one), 60)),
     h("p", { class: "badges" }, badge(one.severity, `severity ${one.severity}`), badge("flat", `confidence ${one.confidence}`), badge("flat", `score ${one.score ?? 0} of 100`), legMarks(one)),
-    one.suppressed_by ? h("p", { class: "note" }, "Suppressed by ", name(one.suppressed_by, 300)) : null);
+    one.suppressed_by ? h("p", { class: "note" }, "Suppressed by ", name(one.suppressed_by, 300)) : null,
+    guidanceButtons(guidance));
 }
 
 /** Draw the secret as steps, and how fast it is sent. */

@@ -67,5 +67,9 @@ function alertsChart(alerts) {
 /** Draw every alert one below the other, to be printed. */
 function printPage() {
   const alerts = CASES.filter((one) => one.status === "alert");
-  return h("div", { class: "all" }, overviewPage(), growing(h("div"), alerts, (one) => casePage(one), 30));
+  const box = h("input", { type: "checkbox", onchange: () => all.classList.toggle("guided", box.checked) });
+  const all = h("div", { class: "all" },
+    h("p", { class: "noprint" }, h("label", { class: "switch" }, box, h("span", null, "Print playbooks, guides and related techniques too"))),
+    overviewPage(), growing(h("div"), alerts, (one) => casePage(one), 30));
+  return all;
 }

@@ -115,6 +115,7 @@ function pressed(event) {
 function unfold() {
   for (const button of document.querySelectorAll(".case :is(.legs, .story, .side) button.quiet")) button.click();
   for (const button of document.querySelectorAll(".case button.more")) for (let at = 0; at < 8 && !button.hidden; at++) button.click();
+  for (const page of document.querySelectorAll(":is(.guided, #content > .case) .guidance")) page.unfold();
 }
 
 document.getElementById("pages").append(...PAGES.map(([address, words]) => h("a", { href: address }, words)));
