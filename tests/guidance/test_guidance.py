@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import tomllib
 from importlib.resources import files
 
 import pytest
@@ -17,7 +18,8 @@ from knockwatch.detections import detections
 from knockwatch.guidance import environment, guidance, name_guidance
 from knockwatch.guidance.choice import SITUATIONS, content, hunts, situation
 from knockwatch.guidance.quoting import UnfilledError, powershell, shell, together, written
-from knockwatch.guidance.related import related, technique_name
+from knockwatch.guidance.related import before_19, related, technique_name, techniques
+from knockwatch.hunting import hunts as all_hunts
 from knockwatch.reports.escape import Markdown, visible
 from tests.guidance.cases import HOSTILE, every, hostile
 from tests.reports.made import client, door, lead, suppressed, tries
@@ -160,6 +162,29 @@ def test_related_techniques_name_rules_that_exist() -> None:
     for technique in content()["technique"]:
         assert set(technique["rules"]) <= set(rules), technique["id"]
     assert all(technique_name(known) for rule in rules.values() for known in rule.attack)
+
+
+def test_no_rule_and_no_signature_names_a_technique_by_a_former_id() -> None:
+    own = files("knockwatch.content")
+    signed = [
+        tomllib.loads(path.read_text("utf-8"))
+        for path in own.joinpath("signals").iterdir()
+        if path.name.endswith(".toml")
+    ]
+    named = {known for told in signed for one in told.get("signature", ()) for known in one["attack"]}
+    named |= {known for detection in detections() for known in detection.rule.attack}
+    named |= {known for hunt in all_hunts().values() for known in hunt.attack}
+    assert {"T1686", "T1205.002"} <= named
+    assert named.isdisjoint(content()["former"].values())
+    assert all(technique_name(known) for known in named)
+
+
+def test_a_former_id_is_read_as_the_current_one() -> None:
+    case = door(attack=["T1562.004", "T1686", "T1205", "no id"])
+    assert techniques(case) == ["T1686", "T1205"]
+    assert technique_name("T1562.004") == technique_name("T1686") == "Disable or Modify System Firewall"
+    assert before_19("T1686") == "T1562.004"
+    assert before_19("T1205") == "T1205"
 
 
 def test_every_kind_has_the_techniques_that_the_specification_asks_for() -> None:

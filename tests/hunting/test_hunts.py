@@ -9,14 +9,13 @@ import pytest
 
 from knockwatch.config import Config
 from knockwatch.detections import Kind, Leg, detections
+from knockwatch.guidance.choice import content
 from knockwatch.hunting import HuntError, hunts, read_hunt
 from knockwatch.hunting.site import fitted, vendor_words
 from tests.kql import LAB, connect, rows
 
 NAMES = sorted(hunts())
-KNOWN_ATTACK = {
-    "T1014", "T1021.004", "T1040", "T1090", "T1095", "T1205", "T1205.001", "T1205.002", "T1562.004", "T1571",
-}  # fmt: skip
+KNOWN_ATTACK = {technique["id"] for technique in content()["technique"]}
 FIRST = ("7000", "8000", "9000")
 OPENED_BY_RUN = {
     # The sources of the lab's labels that knocked at a door whose entries the firewall logs, by the door's port.

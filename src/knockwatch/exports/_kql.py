@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from knockwatch.config import Config
+from knockwatch.guidance.related import before_19
 from knockwatch.hunting import Hunt, hunts
 from knockwatch.hunting.site import fitted
 
@@ -45,13 +46,20 @@ def identity(target: str, name: str) -> str:
 
 def tactics(hunt: Hunt) -> list[str]:
     """Name the tactics of a hunt's techniques."""
-    named = [tactic for technique in hunt.attack for tactic in _TACTICS[technique.partition(".")[0]]]
+    named = [
+        tactic for technique in known_techniques(hunt) for tactic in _TACTICS[technique.partition(".")[0]]
+    ]
     return list(dict.fromkeys(named))
 
 
 def techniques(hunt: Hunt) -> list[str]:
     """Name a hunt's techniques without their parts."""
-    return list(dict.fromkeys(technique.partition(".")[0] for technique in hunt.attack))
+    return list(dict.fromkeys(technique.partition(".")[0] for technique in known_techniques(hunt)))
+
+
+def known_techniques(hunt: Hunt) -> list[str]:
+    """Name a hunt's techniques as Sentinel and Defender know them: their lists had not followed ATT&CK 19."""
+    return list(map(before_19, hunt.attack))
 
 
 def unsorted(query: str) -> str:

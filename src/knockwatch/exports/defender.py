@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from knockwatch.config import Config
 from knockwatch.exports import Exported
-from knockwatch.exports._kql import PROOF, description, site_hunts, tactics, unsorted
+from knockwatch.exports._kql import PROOF, description, known_techniques, site_hunts, tactics, unsorted
 from knockwatch.hunting import Hunt
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def detection(hunt: Hunt, rules: Mapping[str, Rule]) -> dict[str, Any]:
                 "severity": hunt.alert.severity,
                 "category": tactics(hunt)[0],
                 "recommendedActions": hunt.reading,
-                "mitreTechniques": list(hunt.attack),
+                "mitreTechniques": known_techniques(hunt),
                 "impactedAssets": [
                     {"@odata.type": "#microsoft.graph.security.impactedDeviceAsset", "identifier": "deviceId"}
                 ],

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from knockwatch.config import Config
 from knockwatch.exports import Exported
-from knockwatch.exports._kql import PROOF, description, identity, site_hunts, tactics, unsorted
+from knockwatch.exports._kql import (
+    PROOF,
+    description,
+    identity,
+    known_techniques,
+    site_hunts,
+    tactics,
+    unsorted,
+)
 from knockwatch.exports._sentinel_deployment import deployment
 from knockwatch.exports._sentinel_watchlist import watched, watchlist_csv
 from knockwatch.exports._sentinel_workbook import workbook
@@ -97,7 +105,7 @@ def rule_yaml(hunt: Hunt, rules: Mapping[str, Rule]) -> dict[str, Value]:
         "triggerOperator": "gt",
         "triggerThreshold": 0,
         "tactics": tactics(hunt),
-        "relevantTechniques": list(hunt.attack),
+        "relevantTechniques": known_techniques(hunt),
         "query": rule_query(hunt),
         "entityMappings": [
             {"entityType": kind, "fieldMappings": [{"identifier": _IDENTIFIERS[kind], "columnName": column}]}
@@ -115,7 +123,7 @@ def hunting_yaml(hunt: Hunt, rules: Mapping[str, Rule]) -> dict[str, Value]:
         "description": description(hunt, rules),
         "requiredDataConnectors": _connectors(hunt),
         "tactics": tactics(hunt),
-        "relevantTechniques": list(hunt.attack),
+        "relevantTechniques": known_techniques(hunt),
         "query": hunt.query,
     }
 

@@ -41,14 +41,26 @@ def related(case: Case) -> list[Technique]:
 
 
 def techniques(case: Case) -> list[str]:
-    """List the ids of techniques that a case names; a file from elsewhere may name anything."""
-    return [technique for technique in dict.fromkeys(case.attack) if _ID.fullmatch(technique)]
+    """List the current ids of techniques that a case names; a file from elsewhere may name anything."""
+    return list(dict.fromkeys(current(technique) for technique in case.attack if _ID.fullmatch(technique)))
+
+
+def current(technique: str) -> str:
+    """Give the id that a technique has now."""
+    former: dict[str, str] = content()["former"]
+    return next((now for now, before in former.items() if before == technique), technique)
+
+
+def before_19(technique: str) -> str:
+    """Give the id that a technique had before ATT&CK 19, for products whose lists do not know the new ones."""
+    former: dict[str, str] = content()["former"]
+    return former.get(technique, technique)
 
 
 def technique_name(technique: str) -> str | None:
     """Name a technique; None for one that the data file does not have."""
     names: dict[str, str] = {**content()["name"], **{known.id: known.name for _, known in _techniques()}}
-    return names.get(technique)
+    return names.get(current(technique))
 
 
 @cache
