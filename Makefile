@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # The whole lab run where there is one, else the part of it that is shipped.
 CORPUS ?= $(if $(KNOCKWATCH_CORPUS),$(KNOCKWATCH_CORPUS)/lab-a,tests/data/lab)
 
-.PHONY: lab fuzz coverage kusto demo test check lint types bench completion-shells clean
+.PHONY: docs lab fuzz coverage kusto demo test check lint types bench completion-shells clean
 
 demo: $(STAMP)  ## set up, then scan the shipped lab evidence
 	$(BIN)/knockwatch scan tests/data/lab/evidence
@@ -35,6 +35,9 @@ lab: $(STAMP)  ## real doors in network namespaces, end to end; wants root and f
 coverage: $(STAMP)  ## write docs/coverage.md and docs/siem.md from the data they tell of
 	$(BIN)/python docs/coverage.py
 	$(BIN)/python docs/siem.py
+
+docs: $(STAMP)  ## the documentation as a site, in build/site
+	$(BIN)/mkdocs build --strict
 
 kusto:  ## install Microsoft's language service for KQL, which tests/kusto asks; needs npm
 	npm install --prefix tests/kusto --no-package-lock --no-audit --no-fund --silent
