@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from knockwatch.lab import LabError, stage
-from knockwatch.lab.journal import JOURNAL, STATE, TAKEN, inhabitants
+from knockwatch.lab import LabError, journal, observers, stage
+from knockwatch.lab.journal import JOURNAL, STATE, TAKEN, entries, inhabitants
 from knockwatch.lab.network import inside
 from knockwatch.lab.plan import Plan
 from tests.lab.machine_state import machine_state
@@ -100,6 +100,47 @@ def test_what_cannot_be_started_is_undone_at_once(
     with pytest.raises(LabError, match=r"ulogd did not start: .*it is broken"):
         stage.up(plan, tmp_path / "run")
     assert machine_state() == before
+
+
+def test_an_auditd_that_has_to_be_killed_leaves_no_pid_file(
+    lab_machine: None, plan: Plan, tmp_path: Path
+) -> None:
+    """It passes over a signal that comes too early, as when `up` is killed right after it was started."""
+    before = machine_state()
+    stage.up(plan, tmp_path / "run")
+    audit = [entry for entry in entries() if entry.get("name") == "auditd"]
+    if not audit:
+        pytest.skip("auditd is not installed, or another one runs")
+    assert observers.PID_FILE.read_text().strip() == str(audit[0]["pid"])
+    os.kill(audit[0]["pid"], signal.SIGKILL)
+    stage.down()
+    assert machine_state() == before
+
+
+@pytest.mark.parametrize(
+    ("before", "since", "after"),
+    [
+        (None, "{dead}", None),
+        ("{stale}", "{dead}", "{stale}"),
+        ("{stale}", None, "{stale}"),
+        (None, "{alive}", "{alive}"),
+        (None, "no number", None),
+        (None, None, None),
+    ],
+)
+def test_only_the_labs_own_pid_file_is_undone(
+    before: str | None, since: str | None, after: str | None, tmp_path: Path
+) -> None:
+    """The system's own auditd may have left one, or have been started meanwhile."""
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    pids = {"dead": ended.pid, "stale": 4194304, "alive": os.getpid()}
+    filled = [text and text.format(**pids) for text in (before, since, after)]
+    path = tmp_path / "auditd.pid"
+    if filled[1] is not None:
+        path.write_text(filled[1])
+    journal._restore_pid_file({"undo": "pid file", "path": str(path), "text": filled[0]})
+    assert (path.read_text() if path.exists() else None) == filled[2]
 
 
 def test_a_down_that_is_killed_is_finished_by_the_next(lab_machine: None, plan: Plan, tmp_path: Path) -> None:

@@ -202,8 +202,22 @@ def _mounts(path: Path) -> int:
     return sum(line.split()[4] == str(path) for line in lines)
 
 
+def _restore_pid_file(entry: Mapping[str, Any]) -> None:
+    """Put back what a pid file said, or that there was none, unless whom it names now is alive and so not the lab's."""
+    path = Path(entry["path"])
+    with suppress(OSError, ValueError):
+        if began(int(path.read_text())) is not None:
+            return
+    if entry["text"] is None:
+        path.unlink(missing_ok=True)
+    else:
+        path.write_text(entry["text"])
+
+
 def _restore_audit(entry: Mapping[str, Any]) -> None:
     """Put back the audit rules and settings."""
+    # The kernel notices that an auditd was killed when it has something to tell it: that audit is switched on.
+    run(["auditctl", "-e", "1"], check=False)
     run(["auditctl", "-D"], check=False)
     for rule in entry["rules"]:
         run(["auditctl", *shlex.split(rule)], check=False)
@@ -221,6 +235,7 @@ _UNDO = {
     "tree": _remove_tree,
     "empty": _remove_empty,
     "netns": _unmount,
+    "pid file": _restore_pid_file,
     "audit": _restore_audit,
 }
 

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from knockwatch.lab.journal import STATE, marked, record, recorded, run
+from knockwatch.lab.journal import STATE, began, marked, record, recorded, run
 from knockwatch.lab.network import BRIDGE, daemon, owners
 from knockwatch.lab.plan import Plan
 
@@ -50,6 +50,8 @@ disk_error_action = IGNORE
 name_format = NONE
 plugin_dir = {state}/audit/none
 """
+PID_FILE = Path("/run/auditd.pid")
+"""Where any auditd writes who it is, whatever its configuration says."""
 WATCHED = {
     "knock_tool": ("knockd", "knock", "fwknop", "fwknopd", "hping3", "nping"),
     "scan_tool": ("nmap",),
@@ -142,9 +144,11 @@ def _audit(out: Path) -> None:
     if shutil.which("auditd") is None or shutil.which("auditctl") is None:
         return
     settings = audit_settings()
-    if settings.get("pid") != "0" or settings.get("enabled") == "2":
+    if _runs(settings.get("pid", "")) or settings.get("enabled") == "2":
         return
     rules = [line for line in run(["auditctl", "-l"]).splitlines() if line.startswith("-")]
+    # auditd passes over the first signals, for some 40 ms after its start: killed then, it leaves its pid file behind.
+    record("pid file", path=str(PID_FILE), text=PID_FILE.read_text() if PID_FILE.exists() else None)
     record("audit", settings=settings, rules=rules)
     # auditd makes the folder of its log readable for root alone, so it has one of its own.
     (out / "audit").mkdir()
@@ -155,13 +159,18 @@ def _audit(out: Path) -> None:
     configuration.chmod(0o640)
     _outside("auditd", ["auditd", "-n", "-s", "enable", "-c", str(folder)])
     end = time.monotonic() + 5
-    while audit_settings().get("pid") == "0" and time.monotonic() < end:
+    while not _runs(audit_settings().get("pid", "")) and time.monotonic() < end:
         time.sleep(0.05)
     written = STATE / "audit.rules"
     written.write_text("\n".join(_rules()) + "\n")
     run(["auditctl", "-D"])
     # A kernel or an architecture may lack one of the rules: the others are wanted all the same.
     run(["auditctl", "-i", "-R", str(written)], check=False)
+
+
+def _runs(pid: str) -> bool:
+    """Tell whether an auditd runs; of one that was killed the kernel may still give the number."""
+    return pid.isdecimal() and int(pid) > 0 and began(int(pid)) is not None
 
 
 def audit_settings() -> dict[str, str]:
