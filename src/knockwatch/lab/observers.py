@@ -164,8 +164,7 @@ def _audit(out: Path) -> None:
     written = STATE / "audit.rules"
     written.write_text("\n".join(_rules()) + "\n")
     run(["auditctl", "-D"])
-    # A kernel or an architecture may lack one of the rules: the others are wanted all the same.
-    run(["auditctl", "-i", "-R", str(written)], check=False)
+    run(["auditctl", "-R", str(written)], check=False)
 
 
 def _runs(pid: str) -> bool:
@@ -181,7 +180,8 @@ def audit_settings() -> dict[str, str]:
 
 def _rules() -> list[str]:
     """Write the audit rules: who starts knock tools, firewalls and sniffers."""
-    rules = ["-b 8192"]
+    # A kernel or an architecture may lack one of the rules: the others are wanted all the same (-i, in the file alone).
+    rules = ["-i", "-b 8192"]
     for key, programs in WATCHED.items():
         rules += [f"-w {path} -p x -k {key}" for program in programs if (path := shutil.which(program))]
     return rules + [f"-a always,exit -F arch=b64 {call}" for call in CALLS]
