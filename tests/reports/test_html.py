@@ -137,6 +137,13 @@ def test_without_scripts_the_alerts_are_still_told() -> None:
     assert "tcp/3000" not in shown
 
 
+def test_an_alert_that_names_neither_source_nor_destination_is_told_without_scripts(tmp_path: Path) -> None:
+    """A door of a host's own rules has nobody who used it, and the evidence may not name the host."""
+    case = door(sources=[], destination=None, host=None, attempts=[], entries=[])
+    text = page(island([case], {}, tmp_path))
+    assert re.search(r"<h2>[^<]*</h2>\s*<p>198", text)
+
+
 def test_every_case_is_carried_with_what_its_page_shows(tmp_path: Path) -> None:
     data = written(tmp_path, *CASES).data()
     assert [one["id"] for one in data["cases"]] == [case.id for case in CASES]
