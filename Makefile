@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # The whole lab run where there is one, else the part of it that is shipped.
 CORPUS ?= $(if $(KNOCKWATCH_CORPUS),$(KNOCKWATCH_CORPUS)/lab-a,tests/data/lab)
 
-.PHONY: docs lab fuzz coverage kusto demo test check lint types bench completion-shells clean
+.PHONY: docs lab atomics fuzz coverage kusto demo test check lint types bench completion-shells clean
 
 demo: $(STAMP)  ## set up, then scan the shipped lab evidence
 	$(BIN)/knockwatch scan tests/data/lab/evidence
@@ -32,6 +32,9 @@ bench: $(STAMP)  ## speed on netfilter text, packets and JSON flows, and quality
 lab: $(STAMP)  ## real doors in network namespaces, end to end; wants root and fetches Debian packages
 	$(BIN)/python -m knockwatch.lab.check --install --required
 
+atomics: $(STAMP)  ## run the atomic tests in the lab and write docs/atomics.md; wants what lab wants, and PyPI
+	$(BIN)/python -m knockwatch.lab.atomic_runs --install --required --runner $(VENV)-atomics --page docs/atomics.md
+
 coverage: $(STAMP)  ## write docs/coverage.md and docs/siem.md from the data they tell of
 	$(BIN)/python docs/coverage.py
 	$(BIN)/python docs/siem.py
@@ -53,4 +56,4 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-atomics .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -53,6 +53,24 @@ def install() -> None:
             raise LabError(f"apt-get {command[0]} failed: {done.stderr.strip().splitlines()[-1:]}")
 
 
+def ready(*, may_install: bool) -> str | None:
+    """Make the machine ready for a lab; a sentence says why there can be none.
+
+    Raises
+    ------
+    LabError
+        If packages cannot be fetched.
+    """
+    machine.widen_path()
+    if reason := machine.why_not():
+        return reason
+    if machine.missing_packages() and may_install:
+        install()
+    if missing := machine.missing_packages():
+        return f"the lab needs packages that are not there: apt-get install {' '.join(missing)}"
+    return None
+
+
 def played(plan: Plan, out: Path, scenarios: Sequence[str]) -> None:
     """Put the lab up, play, and take it down whatever happens."""
     stage.up(plan, out)
@@ -101,14 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _check(chosen: argparse.Namespace, begun: float) -> int:
     """Do what the command line says."""
-    machine.widen_path()
-    reason = machine.why_not()
-    if reason is None and machine.missing_packages():
-        if chosen.install:
-            install()
-        if missing := machine.missing_packages():
-            reason = f"the lab needs packages that are not there: apt-get install {' '.join(missing)}"
-    if reason is not None:
+    if reason := ready(may_install=chosen.install):
         _say(f"LAB SKIPPED: {reason}")
         return 1 if chosen.required else 0
     plan = load() if chosen.random is None else at_random(load(), chosen.random)
