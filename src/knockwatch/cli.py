@@ -17,7 +17,7 @@ from knockwatch.errors import KnockwatchError
 COMMANDS: Mapping[str, tuple[str, ...]] = {
     "Find": ("scan", "hunt", "host", "explain", "report", "tables"),
     "Know": ("rules", "sources", "config", "tune"),
-    "Check": ("evaluate", "lab"),
+    "Check": ("evaluate", "lab", "emulate"),
     "Shell": ("completion",),
 }
 """Command names by the heading that `--help` gives them; each is `command` in the module of that name."""

@@ -55,12 +55,14 @@ class Labels:
 
     def write(self, plan: Plan) -> None:
         """Write the doors and what each observer holds."""
-        _write(self.out / "doors.json", {name: described(plan, door) for name, door in plan.doors.items()})
-        _write(self.out / "views.json", views(self.out, plan, self.events))
+        write_json(
+            self.out / "doors.json", {name: described(plan, door) for name, door in plan.doors.items()}
+        )
+        write_json(self.out / "views.json", views(self.out, plan, self.events))
 
     def _save(self) -> None:
         """Write the labels, in one piece."""
-        _write(self.out / "labels.json", self.events)
+        write_json(self.out / "labels.json", self.events)
 
 
 def _of(packet: Packet, event: dict[str, Any]) -> bool:
@@ -106,7 +108,7 @@ def _iso(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
 
 
-def _write(path: Path, data: Any) -> None:
+def write_json(path: Path, data: Any) -> None:
     """Write a JSON file at once, so that one that is interrupted leaves the last one."""
     beside = path.with_name(f".{path.name}")
     beside.write_text(json.dumps(data, indent=1) + "\n")

@@ -14,6 +14,8 @@ from knockwatch.lab.plan import Background, Door, Event, Host, Plan, Scenario, p
 NAME = "random"
 """What the made-up scenario is called."""
 NOISE_SECONDS = 30
+LONGEST = 6
+"""Steps of the longest secret that is made up, unless another number is asked for."""
 _MIXED = frozenset({"knockd"})
 """Kinds of doors whose secrets mix TCP and UDP."""
 _STRICT = frozenset({"recent"})
@@ -21,18 +23,18 @@ _STRICT = frozenset({"recent"})
 # Without nc: it waits a second, in which the kernel sends its SYN again on a busy machine, and that shuts a door.
 _TCP_TOOLS = ("knock", "bash", "hping3", "nping", "nmap", "python")
 _MIXED_TOOLS = ("knock", "hping3", "nping")
-_SLOW_TOOLS = frozenset({"nmap", "nping", "hping3"})
-_SLOW_SECONDS = 1.6
+SLOW_TOOLS = frozenset({"nmap", "nping", "hping3"})
+SLOW_SECONDS = 1.6
 """What these take for a step."""
 _V6_TOOLS = ("knock", "bash")
 
 
-def at_random(plan: Plan, seed: int) -> Plan:
-    """Make a lab up: the hosts and kinds of doors of a plan, and one scenario."""
+def at_random(plan: Plan, seed: int, *, longest: int = LONGEST) -> Plan:
+    """Make a lab up: the hosts and kinds of doors of a plan, and one scenario; secrets have `longest` steps at most."""
     pick = random.Random(seed)  # noqa: S311
     hosts = _hosts(plan, pick)
     taken = {port for host in hosts.values() for port in (*host.web, *host.ssh, *host.edge_drops)}
-    doors = {door.name: _door(door, pick, taken) for door in plan.doors.values()}
+    doors = {door.name: _door(door, pick, taken, longest) for door in plan.doors.values()}
     hosts = {name: _listening(host, doors.values()) for name, host in hosts.items()}
     made = Plan(hosts, doors, {}, plan.tools, seed)
     scenarios = {NAME: _scenario(made, pick)}
@@ -67,9 +69,12 @@ def _listening(host: Host, doors: Iterable[Door]) -> Host:
     return host.model_copy(update={"ssh": tuple(sorted(ports))})
 
 
-def _door(door: Door, pick: random.Random, taken: set[int]) -> Door:
+def _door(door: Door, pick: random.Random, taken: set[int], longest: int) -> Door:
     """Give a door another secret, service and patience; how it works stays."""
-    new: dict[str, object] = {"service": f"tcp/{_port(pick, taken)}", "secret": _secret(door, pick, taken)}
+    new: dict[str, object] = {
+        "service": f"tcp/{_port(pick, taken)}",
+        "secret": _secret(door, pick, taken, longest),
+    }
     if door.signal == "spa":
         new["secret"] = door.secret
     if door.payload:
@@ -89,13 +94,13 @@ def _port(pick: random.Random, taken: set[int]) -> int:
     return port
 
 
-def _secret(door: Door, pick: random.Random, taken: set[int]) -> tuple[str, ...]:
+def _secret(door: Door, pick: random.Random, taken: set[int], longest: int) -> tuple[str, ...]:
     """Make up what opens a door: as long as its kind allows."""
     if door.secret[0] == "icmp":
         return door.secret
     if door.signal != "sequence":
         return (f"{door.secret[0].partition('/')[0]}/{_port(pick, taken)}",)
-    length = pick.randint(3, 6)
+    length = pick.randint(3, longest)
     # A path whose firewall is in iptables' recent match, nftables' sets or SYN order knows TCP only.
     udp = door.kind in _MIXED and not door.syslog
     protocols = [pick.choice(("tcp", "udp")) if udp else "tcp" for _ in range(length)]
@@ -108,13 +113,13 @@ def _scenario(plan: Plan, pick: random.Random) -> Scenario:
     for number, door in enumerate(plan.doors.values()):
         if any(other.peer == door.name for other in plan.doors.values()):
             continue
-        first += _uses(plan, door, f"r{number}a", pick)
-        second += _uses(plan, door, f"r{number}b", pick)
-    failures = [_failure(plan, door, f"f{number}", pick) for number, door in enumerate(plan.doors.values())]
+        first += uses(plan, door, f"r{number}a", pick)
+        second += uses(plan, door, f"r{number}b", pick)
+    failures = [failure(plan, door, f"f{number}", pick) for number, door in enumerate(plan.doors.values())]
     wanted = [event for event in failures if event is not None]
     failed = pick.sample(wanted, min(6, len(wanted)))
     doored = [(host, version) for host in plan.hosts.values() for version in _versions(plan, host)]
-    scans = [_scan(host, f"s{host.name}{version}", version) for host, version in doored]
+    scans = [scan(host, f"s{host.name}{version}", version) for host, version in doored]
     groups = [[*_grouped(first, pick)], [*failed, *scans], [*_grouped(second, pick)]]
     events = tuple(event for group in groups for event in group)
     noise = _noise(plan, pick)
@@ -137,15 +142,15 @@ def _versions(plan: Plan, host: Host) -> list[int]:
     )
 
 
-def _uses(plan: Plan, door: Door, name: str, pick: random.Random) -> list[Event]:
+def uses(plan: Plan, door: Door, name: str, pick: random.Random) -> list[Event]:
     """Make up one use of a door, and what happens by itself during it."""
     peer = plan.doors.get(door.peer)
     version = pick.choice(door.versions)
     tool, send = _tool(door, version, pick), _with_decoys(door, pick)
     steps = len(send or door.secret)
-    if tool in _SLOW_TOOLS and steps * _SLOW_SECONDS > door.within_seconds:
+    if tool in SLOW_TOOLS and steps * SLOW_SECONDS > door.within_seconds:
         tool = "knock"
-    left = max(0.0, door.within_seconds * 0.7 - (steps * _SLOW_SECONDS if tool in _SLOW_TOOLS else 0))
+    left = max(0.0, door.within_seconds * 0.7 - (steps * SLOW_SECONDS if tool in SLOW_TOOLS else 0))
     gap = pick.choice((0.0, 0.0, pick.uniform(0.05, 0.4), pick.uniform(0.4, 1.5)))
     event = Event(
         id=name,
@@ -201,7 +206,7 @@ def _unused(door: Door, pick: random.Random) -> int:
     return pick.choice([port for port in (pick.randint(1024, 65000) for _ in range(40)) if port not in own])
 
 
-def _failure(plan: Plan, door: Door, name: str, pick: random.Random) -> Event | None:
+def failure(plan: Plan, door: Door, name: str, pick: random.Random) -> Event | None:
     """Make up an attempt that must fail, or none where there is no telling."""
     if any(other.peer == door.name for other in plan.doors.values()) or door.peer or door.signal == "spa":
         return None
@@ -236,7 +241,7 @@ def _failure(plan: Plan, door: Door, name: str, pick: random.Random) -> Event | 
     )
 
 
-def _scan(host: Host, name: str, version: int) -> Event:
+def scan(host: Host, name: str, version: int) -> Event:
     """Let the authorised scanner find a host's doors shut."""
     return Event(
         id=name,
