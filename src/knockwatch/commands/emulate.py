@@ -33,8 +33,8 @@ def _formats() -> list[str]:
     epilog=examples(
         "knockwatch emulate --rows 100000 emulated",
         "knockwatch evaluate emulated",
-        "knockwatch emulate --format common-security-log --rows 20000000 --seed 7 --order shuffled big",
-        "knockwatch emulate --background spoofed --rows 1000000 --doors 3 worst",
+        "knockwatch emulate --format netfilter --rows 20000000 --seed 7 big",
+        "knockwatch emulate --background spoofed --order shuffled worst",
     )
 )
 @click.argument("folder", type=click.Path(path_type=Path), metavar="OUT_DIR")

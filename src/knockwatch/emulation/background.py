@@ -38,7 +38,7 @@ _LONGEST_US = 1200 * _SECOND
 """No session is made to last longer, so that it fits its slice."""
 _ANSWER_BYTES = (8.0, 1.6)
 """Mean and deviation of the logarithm of bytes that a web server's answer has: a median of 3 kB, with a long tail."""
-_SCANNER_SALT, _CLIENT_SALT = 17, 1_000_003
+_SCANNER_SALT, _CLIENT_SALT = 1_234_567_891, 2_718_281_828
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from knockwatch.emulation.estate import Estate
 from knockwatch.emulation.rates import Sensor
 from knockwatch.emulation.stream import ICMP, TCP, UDP, Rows
+from knockwatch.emulation.writers._text import addresses
 
 _PROTOCOLS = {TCP: "TCP", UDP: "UDP", ICMP: "ICMP"}
 _APPLICATIONS = {53: "dns", 80: "web-browsing", 88: "kerberos", 389: "ldap", 443: "ssl", 445: "ms-ds-smb"}
@@ -86,9 +87,9 @@ class _File:
             "ApplicationProtocol": _applications(rows),
             "DeviceName": _chosen(sensor, [one.name for one in sensors]),
             "Computer": _chosen(sensor, [one.name for one in sensors]),
-            "SourceIP": addresses(rows["source"]),
+            "SourceIP": addresses(rows["source"]).to_arrow(),
             "SourcePort": pa.array(rows["source_port"].astype(np.int32), mask=ping),
-            "DestinationIP": addresses(rows["destination"]),
+            "DestinationIP": addresses(rows["destination"]).to_arrow(),
             "DestinationPort": pa.array(rows["destination_port"].astype(np.int32), mask=ping),
             "Protocol": _chosen(
                 np.searchsorted(sorted(_PROTOCOLS), rows["protocol"]),
@@ -101,18 +102,12 @@ class _File:
         return pa.table(columns)
 
 
-def addresses(numbers: npt.NDArray[np.uint32]) -> pa.Array:
-    """Write IPv4 addresses as text."""
-    halves = pl.int_range(0, 65_536, eager=True)
-    lower = pl.select(pl.concat_str(halves // 256, pl.lit("."), halves % 256)).to_series()
-    high = lower.gather((numbers >> np.uint32(16)).astype(np.uint32))
-    low = lower.gather(numbers & np.uint32(0xFFFF))
-    return pl.select(pl.concat_str(high, low, separator=".")).to_series().to_arrow()
-
-
-def _chosen(index: npt.NDArray[Any], texts: list[str]) -> pa.DictionaryArray:
+def _chosen(index: npt.NDArray[Any], texts: Sequence[str]) -> pa.DictionaryArray:
     """Give one of some texts for each row."""
-    return pa.DictionaryArray.from_arrays(pa.array(index.astype(np.int16)), pa.array(texts))
+    # Arrow takes a dictionary for one without doubles: with them its files differ from run to run.
+    distinct = list(dict.fromkeys(texts))
+    place = np.array([distinct.index(text) for text in texts], np.int16)
+    return pa.DictionaryArray.from_arrays(pa.array(place[index]), pa.array(distinct))
 
 
 def _words(sensors: tuple[Sensor, ...]) -> list[str]:
