@@ -62,7 +62,7 @@ def batch(rows: pl.DataFrame, export: Export, reading: Reading) -> Batch:
     }
     result = _carried(derived["messages"], reading) if table == "Syslog" else Batch(0, derived)
     result.records = fits.len()
-    if table in TABLES:
+    if table in TABLES and not reading.lean:
         result.tables[table] = frame
     result.misfits = bad if result.misfits is None else pl.concat([result.misfits, bad])
     return result
