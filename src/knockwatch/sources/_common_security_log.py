@@ -99,9 +99,8 @@ def examine(rows: pl.DataFrame, reading: Reading) -> Examined:
     frame = frame.with_columns(
         _absent("SourceIP"),
         _absent("DestinationIP"),
-        _protocol(),
-        _number("SourcePort"),
-        _number("DestinationPort"),
+        _protocols(frame["Protocol"]),
+        *(_number(name) for name in ("SourcePort", "DestinationPort") if not _whole(rows, name)),
     )
     given = frame.select("SourceIP", "DestinationIP", "SourcePort", "DestinationPort")
     frame = frame.with_columns(
@@ -126,13 +125,16 @@ def _as_text(rows: pl.DataFrame) -> pl.DataFrame:
     """Bring the columns that are used to text, the missing ones to nulls."""
 
     def text(name: str) -> pl.Expr:
-        if name not in rows.columns:
+        # The record's own time is read already, and its text is not needed then.
+        if name not in rows.columns or (name == "TimeGenerated" and "time_us" in rows.columns):
             return pl.lit(None, dtype=pl.String).alias(name)
         dtype = rows.schema[name]
         if isinstance(dtype, pl.Datetime):
             # Microsoft's datetimes are UTC whether their type says so or not.
             moment = pl.col(name).dt.convert_time_zone("UTC") if dtype.time_zone else pl.col(name)
             return moment.dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
+        if dtype.is_integer():
+            return pl.col(name).cast(pl.String)
         return pl.col(name).cast(pl.String).str.strip_chars()
 
     return rows.select(text(name) for name in _USED)
@@ -153,10 +155,17 @@ def _integer(name: str) -> pl.Expr:
     return pl.col(name).cast(pl.Int64, strict=False).alias(name)
 
 
-def _protocol() -> pl.Expr:
-    """Bring protocols to one spelling. Trap 4: ``6``, ``TCP``, ``tcp/https``."""
-    written = _absent("Protocol").str.to_lowercase().str.replace(r"\.0$", "").str.replace(r"/.*$", "")
-    return written.replace(_PROTOCOLS).alias("Protocol")
+def _whole(rows: pl.DataFrame, name: str) -> bool:
+    """Tell whether a column came as whole numbers."""
+    return name in rows.columns and rows.schema[name].is_integer()
+
+
+def _protocols(texts: pl.Series) -> pl.Series:
+    """Bring protocols, of which few occur, to one spelling. Trap 4: ``6``, ``TCP``, ``tcp/https``."""
+    known = texts.drop_nulls().unique().alias("Protocol").to_frame()
+    plain = _absent("Protocol").str.to_lowercase().str.replace(r"\.0$", "").str.replace(r"/.*$", "")
+    written = known.select(plain.replace(_PROTOCOLS).alias("written"))["written"]
+    return texts.replace_strict(known["Protocol"], written, default=None, return_dtype=pl.String)
 
 
 def _sound(given: pl.DataFrame, read: pl.DataFrame) -> pl.Series:

@@ -13,7 +13,7 @@ from datetime import UTC
 
 import polars as pl
 
-from knockwatch.clock import Clock
+from knockwatch.clock import Clock, plausible
 from knockwatch.microsoft import columns, polars_schema
 from knockwatch.sources._event_times import moments
 
@@ -172,6 +172,13 @@ def _moments(values: pl.Series, clock: Clock) -> pl.Series:
         if values.dtype.time_zone is not None:
             values = values.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
             clock = replace(clock, zone=UTC)
+        if clock.zone is UTC:
+            return (
+                values.to_frame()
+                .select(plausible(pl.col(values.name).dt.timestamp("us")))
+                .to_series()
+                .cast(MOMENT)
+            )
         values = values.dt.strftime("%Y-%m-%dT%H:%M:%S%.6f")
     texts = values.cast(pl.String)
     if texts.str.contains(_THIN_BLANKS).any() or texts.str.starts_with("/").any():
