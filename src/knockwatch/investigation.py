@@ -16,7 +16,7 @@ from knockwatch.cases.build import build
 from knockwatch.config import Config, Thresholds
 from knockwatch.detections import Detection, Finding, detections
 from knockwatch.detections._relevant import with_relevant
-from knockwatch.engines.embedded import Engine
+from knockwatch.engines.embedded import Engine, Query
 from knockwatch.inference.hosts import addresses, learn, sightings
 from knockwatch.ingest import Workspace
 from knockwatch.quotes import quotes
@@ -55,6 +55,15 @@ class _Step(Generic[Made]):
         return all(getattr(thresholds, name) == value for name, value in self.read.items())
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """Queries of all detections under some thresholds, and the tables they read."""
+
+    thresholds: Thresholds
+    tables: Mapping[str, ir.Table]
+    queries: Mapping[str, _Step[Query]]
+
+
 class Investigation:
     """Evidence that was read, ready to be judged.
 
@@ -73,6 +82,7 @@ class Investigation:
         self.engine = engine
         self.tables: Mapping[str, ir.Table] = engine.tables()
         self._keep = keep
+        self._plan: _Plan | None = None
         self._prepared: _Step[Mapping[str, ir.Table]] | None = None
         self._candidates: dict[str, _Step[pl.DataFrame]] = {}
         self._findings: dict[str, _Step[list[Finding]]] = {}
@@ -85,6 +95,8 @@ class Investigation:
 
     def prepared(self, thresholds: Thresholds) -> Mapping[str, ir.Table]:
         """Give the tables with what several detections build on (see `with_relevant`)."""
+        if self._plan and self._plan.thresholds == thresholds:
+            return self._plan.tables
         if self._prepared and self._prepared.holds(thresholds):
             return self._prepared.made
         watched = _Watched(thresholds)
@@ -92,6 +104,12 @@ class Investigation:
         if self._keep and not self._prepared:
             self._prepared = _Step(tables, watched.read)
         return tables
+
+    def plan(self, thresholds: Thresholds) -> None:
+        """Write every detection's query, which can be done while evidence is read."""
+        tables = self.prepared(thresholds)
+        queries = {one.rule.id: self._query(one, tables, thresholds) for one in detections()}
+        self._plan = _Plan(thresholds, tables, queries)
 
     def findings(self, thresholds: Thresholds) -> list[Finding]:
         """Run every detection; while one reasons about its candidates, the engine selects the next one's."""
@@ -128,12 +146,19 @@ class Investigation:
         self, detection: Detection, tables: Mapping[str, ir.Table], thresholds: Thresholds
     ) -> _Step[pl.DataFrame]:
         """Select a detection's candidates."""
-        watched = _Watched(thresholds)
-        rows = self.engine.execute(detection.candidates(tables, cast(Thresholds, watched)))
-        step = _Step(rows, watched.read)
+        planned = self._plan and self._plan.tables is tables and self._plan.queries[detection.rule.id]
+        query = planned or self._query(detection, tables, thresholds)
+        step = _Step(self.engine.execute(query.made), query.read)
         if self._keep:
             self._candidates.setdefault(detection.rule.id, step)
         return step
+
+    def _query(
+        self, detection: Detection, tables: Mapping[str, ir.Table], thresholds: Thresholds
+    ) -> _Step[Query]:
+        """Write a detection's query."""
+        watched = _Watched(thresholds)
+        return _Step(self.engine.query(detection.candidates(tables, cast(Thresholds, watched))), watched.read)
 
     def _reason(
         self, detection: Detection, candidates: pl.DataFrame, thresholds: Thresholds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Literal
@@ -83,15 +84,19 @@ def scan(
     """
     config = config or Config()
     began = perf_counter()
-    ingest(arguments, config.evidence, workspace, progress, lean=rules == "all")
-    parsed = perf_counter()
     findings: list[Finding] = []
     with Engine(workspace, memory_limit=memory_limit, since_us=since_us, until_us=until_us) as engine:
         investigation = Investigation(workspace, engine)
-        if rules == "seed":
-            table = engine.execute(specification_union(views(investigation.tables)))
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            # Writing the queries takes a second of Python, of which reading evidence leaves plenty.
+            planned = beside.submit(investigation.plan, config.thresholds) if rules == "all" else None
+            ingest(arguments, config.evidence, workspace, progress, lean=rules == "all")
+        parsed = perf_counter()
+        if planned is None:
+            table = engine.execute(specification_union(views(engine.tables())))
             findings += specification_findings(table)
         else:
+            planned.result()
             findings += investigation.findings(config.thresholds)
             table = findings_table(findings)
         ruled = perf_counter()

@@ -98,7 +98,9 @@ def found(workspace: Workspace, thresholds: Thresholds, *, selected: bool) -> Co
         )
 
 
-@pytest.mark.parametrize(("seed", "limits"), [(0, "defaults"), *enumerate(LIMITS, 1)])
+@pytest.mark.parametrize(
+    ("seed", "limits"), [(number % 3, limits) for number, limits in enumerate([*LIMITS, "defaults"])]
+)
 def test_nothing_is_lost_and_nothing_comes_of_what_is_left_out(
     seed: int, limits: str, workspace: Workspace
 ) -> None:

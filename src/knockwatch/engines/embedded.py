@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -40,6 +41,14 @@ _TYPES: Mapping[pl.DataType, str] = {
     pl.Float64(): "float64",
     pl.Boolean(): "boolean",
 }
+
+
+@dataclass(frozen=True)
+class Query:
+    """An expression as SQL, and the types of its columns."""
+
+    sql: str
+    types: pl.Schema
 
 
 class Engine:
@@ -87,8 +96,9 @@ class Engine:
         self._backend: Backend = ibis.duckdb.connect(":memory:", **settings)
         self._backend.raw_sql("SET TimeZone = 'UTC'")
         self._hash: Any = ibis.udf.scalar.builtin(_hash, name="hash")
-        self._tables: dict[str, ir.Table] | None = None
         self._cached = 0
+        self._pending: list[tuple[str, str]] = []
+        self._made = False
 
     def __enter__(self) -> Self:
         """Use it in a `with` statement."""
@@ -109,43 +119,60 @@ class Engine:
         Returns
         -------
         dict
-            `connections`, `processes`, `messages` and `changes` with the types of `knockwatch.tables`, whatever
-            was read; and those of Microsoft's tables, under their names, that rows were exported from.
+            `connections`, `processes`, `messages` and `changes` with the types of `knockwatch.tables`, whatever is
+            read, by now or later, before anything is executed; and those of Microsoft's tables, under their names,
+            that rows were exported from by now.
         """
-        if self._tables is None:
-            canonical = {name: self._canonical(name) for name in CANONICAL}
-            exported = {name: self._exported(name) for name in EXPORTED if self._workspace.files(name)}
-            self._tables = {**canonical, **exported}
-        return dict(self._tables)
+        canonical = {name: ibis.table(_schema(name), name=name) for name in CANONICAL}
+        exported = {name: self._exported(name) for name in EXPORTED if self._workspace.files(name)}
+        return {**canonical, **exported}
 
     def cached(self, expression: ir.Table) -> ir.Table:
-        """Compute an expression once, for several that build on it."""
-        # Ibis's own cache drops its table when it is collected, by then perhaps on a closed connection.
+        """Compute an expression once, for several that build on it; when the first of them is executed."""
         self._cached += 1
-        return self._backend.create_table(f"cached_{self._cached}", expression, temp=True)
+        name = f"cached_{self._cached}"
+        self._pending.append((name, self._backend.compile(expression)))
+        return ibis.table(expression.schema(), name=name)
+
+    def query(self, expression: ir.Table) -> Query:
+        """Write an expression as a query, which takes Python longer than many take to run."""
+        return Query(self._backend.compile(expression), pl.Schema(expression.schema().to_polars()))
 
     def hashed(self, text: Any) -> Any:
         """Hash a text to 64 bits; Ibis's own hash is made of a string of bits, which costs ten times as much."""
         return self._hash(text)
 
-    def execute(self, expression: ir.Table) -> pl.DataFrame:
-        """Run an expression and fetch its rows, with the types it declares."""
+    def execute(self, wanted: ir.Table | Query) -> pl.DataFrame:
+        """Run an expression, or the query it was written as, and fetch its rows, with the types it declares."""
+        query = wanted if isinstance(wanted, Query) else self.query(wanted)
+        self._prepare()
         # Ibis's own way to Polars loads pandas first, which takes longer than most queries.
-        rows = pl.from_arrow(self._backend.con.sql(self._backend.compile(expression)).to_arrow_table())
-        return cast(pl.DataFrame, rows).cast(dict(expression.schema().to_polars()))
+        rows = pl.from_arrow(self._backend.con.sql(query.sql).to_arrow_table())
+        return cast(pl.DataFrame, rows).cast(query.types)
 
     def write(self, expression: ir.Table, path: Path) -> None:
         """Write an expression's rows to a Parquet file, streamed by the engine."""
         rows = max(_GROUP_VALUES // len(expression.columns), _GROUP_ROWS_LEAST)
-        self._backend.to_parquet(expression, path, row_group_size=rows)
+        self._prepare()
+        self._backend.con.sql(self._backend.compile(expression)).write_parquet(str(path), row_group_size=rows)
+
+    def _prepare(self) -> None:
+        """Make the canonical tables, once there is what they hold, and what was to be computed once."""
+        if not self._made:
+            self._made = True
+            for name in CANONICAL:
+                self._backend.create_view(name, self._canonical(name))
+        pending, self._pending = self._pending, []
+        for name, sql in pending:
+            self._backend.con.execute(f"CREATE TEMP TABLE {name} AS {sql}")
 
     def _canonical(self, name: str) -> ir.Table:
         """Give one canonical table, limited to the wanted time."""
-        types = {column: _TYPES[dtype] for column, dtype in schema(name).items()}
+        types = _schema(name)
         files = self._workspace.files(name)
         if not files:
-            return self._backend.create_table(f"canonical_{name}", schema=ibis.schema(types))
-        found = self._read(files, f"canonical_{name}")
+            return self._backend.create_table(f"empty_{name}", schema=ibis.schema(types))
+        found = self._read(files, f"read_{name}")
         lacking = {column: ibis.null(kind) for column, kind in types.items() if column not in found.columns}
         rows = found.mutate(**lacking).select(*types).cast(types)
         return self._limited(rows, rows.time_us)
@@ -174,6 +201,11 @@ class Engine:
                 limit = (ibis.timestamp("1970-01-01 00:00:00") + limit.as_interval("us")).cast("timestamp(6)")
             wanted.append(time.isnull() | ((time >= limit) if later else (time < limit)))
         return rows.filter(*wanted) if wanted else rows
+
+
+def _schema(name: str) -> dict[str, str]:
+    """Give the types of a canonical table as Ibis names them."""
+    return {column: _TYPES[dtype] for column, dtype in schema(name).items()}
 
 
 def _hash(text: str) -> dt.UInt64:
