@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import polars as pl
 
 from knockwatch.config import Thresholds
-from knockwatch.detections import Detection, Finding
-from knockwatch.engines.embedded import Engine
+from knockwatch.detections import Detection, Finding, detections
+from knockwatch.engines.embedded import Engine, Query, unbound
 from knockwatch.ingest import Workspace
 from knockwatch.tables import CANONICAL, conform
 
@@ -32,10 +33,17 @@ def found(workspace: Workspace, detection: Detection, thresholds: Thresholds | N
     """Run one detection over a workspace, findings by time."""
     thresholds = thresholds or Thresholds()
     with Engine(workspace) as engine:
-        candidates = engine.execute(detection.candidates(engine.tables(), thresholds))
+        candidates = engine.execute(_query(detection.rule.id, thresholds))
     return sorted(
         detection.findings(candidates, thresholds), key=lambda finding: (finding.start_us, finding.end_us)
     )
+
+
+@cache
+def _query(rule: str, thresholds: Thresholds) -> Query:
+    """Write a detection's query over all connections, once for all tests."""
+    detection = next(detection for detection in detections() if detection.rule.id == rule)
+    return Query.of(detection.candidates(unbound(), thresholds))
 
 
 def us(text: str) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from knockwatch.cases import Case
@@ -16,7 +16,7 @@ from knockwatch.cases.build import build
 from knockwatch.config import Config, Thresholds
 from knockwatch.detections import Detection, Finding, detections
 from knockwatch.detections._relevant import with_relevant
-from knockwatch.engines.embedded import Engine, Query
+from knockwatch.engines.embedded import Engine, Query, Steps, hashed, unbound
 from knockwatch.inference.hosts import addresses, learn, sightings
 from knockwatch.ingest import Workspace
 from knockwatch.quotes import quotes
@@ -56,12 +56,27 @@ class _Step(Generic[Made]):
 
 
 @dataclass(frozen=True)
-class _Plan:
-    """Queries of all detections under some thresholds, and the tables they read."""
+class Plan:
+    """Queries of all detections under some thresholds, the tables they read, and the thresholds each was made with."""
 
-    thresholds: Thresholds
-    tables: Mapping[str, ir.Table]
+    steps: Steps
+    tables: _Step[Mapping[str, ir.Table]]
     queries: Mapping[str, _Step[Query]]
+
+
+@lru_cache(maxsize=4)
+def plan(thresholds: Thresholds) -> Plan:
+    """Write every detection's query: a second of Python, for which nothing has to be read."""
+    steps, watched = Steps(), _Watched(thresholds)
+    tables = with_relevant(unbound(), cast(Thresholds, watched), steps.cached, hashed)
+    queries = {one.rule.id: _query(one, tables, thresholds) for one in detections()}
+    return Plan(steps, _Step(tables, watched.read), queries)
+
+
+def _query(detection: Detection, tables: Mapping[str, ir.Table], thresholds: Thresholds) -> _Step[Query]:
+    """Write a detection's query."""
+    watched = _Watched(thresholds)
+    return _Step(Query.of(detection.candidates(tables, cast(Thresholds, watched))), watched.read)
 
 
 class Investigation:
@@ -82,83 +97,57 @@ class Investigation:
         self.engine = engine
         self.tables: Mapping[str, ir.Table] = engine.tables()
         self._keep = keep
-        self._plan: _Plan | None = None
-        self._prepared: _Step[Mapping[str, ir.Table]] | None = None
+        self._first: Plan | None = None
         self._candidates: dict[str, _Step[pl.DataFrame]] = {}
         self._findings: dict[str, _Step[list[Finding]]] = {}
 
     @property
     def used(self) -> frozenset[str]:
         """Names of the thresholds that were read for what is kept; no other changes a finding."""
-        steps = [*self._candidates.values(), *self._findings.values(), self._prepared]
+        steps = [*self._candidates.values(), *self._findings.values(), self._first and self._first.tables]
         return frozenset(name for step in steps if step for name in step.read)
 
-    def prepared(self, thresholds: Thresholds) -> Mapping[str, ir.Table]:
-        """Give the tables with what several detections build on (see `with_relevant`)."""
-        if self._plan and self._plan.thresholds == thresholds:
-            return self._plan.tables
-        if self._prepared and self._prepared.holds(thresholds):
-            return self._prepared.made
-        watched = _Watched(thresholds)
-        tables = with_relevant(self.tables, cast(Thresholds, watched), self.engine.cached, self.engine.hashed)
-        if self._keep and not self._prepared:
-            self._prepared = _Step(tables, watched.read)
-        return tables
-
-    def plan(self, thresholds: Thresholds) -> None:
-        """Write every detection's query, which can be done while evidence is read."""
-        tables = self.prepared(thresholds)
-        queries = {one.rule.id: self._query(one, tables, thresholds) for one in detections()}
-        self._plan = _Plan(thresholds, tables, queries)
+    def prepared(self, thresholds: Thresholds) -> Plan:
+        """Give the plan under some thresholds, or the one that is kept, where its tables are the same."""
+        if self._first and self._first.tables.holds(thresholds):
+            return self._first
+        planned = plan(thresholds)
+        if self._keep and not self._first:
+            self._first = planned
+        return planned
 
     def findings(self, thresholds: Thresholds) -> list[Finding]:
         """Run every detection; while one reasons about its candidates, the engine selects the next one's."""
-        tables = self.prepared(thresholds)
-        same = self._prepared is not None and tables is self._prepared.made
+        planned = self.prepared(thresholds)
         with ThreadPoolExecutor(max_workers=1) as executor:
             reasoned = [
-                self._reasoned(detection, tables, thresholds, executor, same=same)
-                for detection in detections()
+                self._reasoned(detection, planned, thresholds, executor) for detection in detections()
             ]
             return [finding for future in reasoned for finding in future.result()]
 
     def _reasoned(
-        self,
-        detection: Detection,
-        tables: Mapping[str, ir.Table],
-        thresholds: Thresholds,
-        executor: ThreadPoolExecutor,
-        *,
-        same: bool,
+        self, detection: Detection, planned: Plan, thresholds: Thresholds, executor: ThreadPoolExecutor
     ) -> Future[list[Finding]]:
-        """Give what a detection will find, or has found; `same` says whether the tables are those that are kept."""
+        """Give what a detection will find, or has found."""
         name = detection.rule.id
         candidates, findings = self._candidates.get(name), self._findings.get(name)
-        if candidates is None or not same or not candidates.holds(thresholds):
-            candidates, findings = self._selected(detection, tables, thresholds), None
+        if candidates is None or planned is not self._first or not candidates.holds(thresholds):
+            candidates, findings = self._selected(detection, planned, thresholds), None
         if findings is not None and findings.holds(thresholds):
             done: Future[list[Finding]] = Future()
             done.set_result(findings.made)
             return done
         return executor.submit(self._reason, detection, candidates.made, thresholds)
 
-    def _selected(
-        self, detection: Detection, tables: Mapping[str, ir.Table], thresholds: Thresholds
-    ) -> _Step[pl.DataFrame]:
+    def _selected(self, detection: Detection, planned: Plan, thresholds: Thresholds) -> _Step[pl.DataFrame]:
         """Select a detection's candidates."""
-        planned = self._plan and self._plan.tables is tables and self._plan.queries[detection.rule.id]
-        query = planned or self._query(detection, tables, thresholds)
-        step = _Step(self.engine.execute(query.made), query.read)
+        query = planned.queries[detection.rule.id]
+        if not query.holds(thresholds):
+            query = _query(detection, planned.tables.made, thresholds)
+        step = _Step(self.engine.execute(query.made, planned.steps), query.read)
         if self._keep:
             self._candidates.setdefault(detection.rule.id, step)
         return step
-
-    def _query(
-        self, detection: Detection, tables: Mapping[str, ir.Table], thresholds: Thresholds
-    ) -> _Step[Query]:
-        """Write a detection's query."""
-        watched = _Watched(thresholds)
-        return _Step(self.engine.query(detection.candidates(tables, cast(Thresholds, watched))), watched.read)
 
     def _reason(
         self, detection: Detection, candidates: pl.DataFrame, thresholds: Thresholds

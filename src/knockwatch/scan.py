@@ -15,7 +15,7 @@ from knockwatch.config import Config
 from knockwatch.detections import Finding
 from knockwatch.engines.embedded import Engine
 from knockwatch.ingest import Progress, Workspace, ingest
-from knockwatch.investigation import Investigation
+from knockwatch.investigation import Investigation, plan
 from knockwatch.specification import specification_findings, specification_union
 from knockwatch.views import views
 
@@ -89,7 +89,7 @@ def scan(
         investigation = Investigation(workspace, engine)
         with ThreadPoolExecutor(max_workers=1) as beside:
             # Writing the queries takes a second of Python, of which reading evidence leaves plenty.
-            planned = beside.submit(investigation.plan, config.thresholds) if rules == "all" else None
+            planned = beside.submit(plan, config.thresholds) if rules == "all" else None
             ingest(arguments, config.evidence, workspace, progress, lean=rules == "all")
         parsed = perf_counter()
         if planned is None:

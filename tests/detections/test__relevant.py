@@ -10,7 +10,7 @@ import pytest
 from knockwatch.config import EvidenceSettings, Thresholds
 from knockwatch.detections import Detection, Finding, detections
 from knockwatch.detections._relevant import with_relevant
-from knockwatch.engines.embedded import Engine
+from knockwatch.engines.embedded import Engine, Steps, hashed
 from knockwatch.ingest import Workspace, ingest
 from tests.rows import Row, put, us
 
@@ -85,15 +85,16 @@ def readers() -> list[Detection]:
 
 def found(workspace: Workspace, thresholds: Thresholds, *, selected: bool) -> Counter[Finding]:
     """Run the detections that read connections, on the relevant ones or on all."""
+    steps = Steps()
     with Engine(workspace) as engine:
         tables = engine.tables()
         if selected:
-            tables = with_relevant(tables, thresholds, engine.cached, engine.hashed)
+            tables = with_relevant(tables, thresholds, steps.cached, hashed)
         return Counter(
             finding
             for detection in readers()
             for finding in detection.findings(
-                engine.execute(detection.candidates(tables, thresholds)), thresholds
+                engine.execute(detection.candidates(tables, thresholds), steps), thresholds
             )
         )
 
@@ -138,6 +139,7 @@ def test_single_probes_and_ordinary_visits_are_left_out(workspace: Workspace) ->
     ]
     put(workspace, "connections", [*noise, *web])
 
+    steps = Steps()
     with Engine(workspace) as engine:
-        tables = with_relevant(engine.tables(), Thresholds(), engine.cached, engine.hashed)
-        assert engine.execute(tables["relevant"]).is_empty()
+        tables = with_relevant(engine.tables(), Thresholds(), steps.cached, hashed)
+        assert engine.execute(tables["relevant"], steps).is_empty()

@@ -9,6 +9,7 @@ import struct
 import subprocess
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from knockwatch.detections._signatures import (
     signatures,
     signed,
 )
-from knockwatch.engines.embedded import Engine
+from knockwatch.engines.embedded import Engine, Query, unbound
 from knockwatch.ingest import Workspace, ingest
 from knockwatch.sources._packet_rows import hexadecimal
 from knockwatch.sources._payloads import Payloads
@@ -145,16 +146,19 @@ KNOWN: dict[str, Case] = {
 }
 
 
+@cache
+def queries() -> tuple[Query, Query]:
+    """Write the queries for single packets and for runs, once for all tests."""
+    connections = unbound()["connections"]
+    return Query.of(signed(connections)), Query.of(in_runs(connections))
+
+
 def matching(packets: Iterable[Packet], path: Path) -> set[str]:
     """Name the signatures that a capture of packets matches; a less trustworthy one stands back."""
     with Workspace.temporary() as space:
         ingest([str(capture(path / "made.pcap", packets))], EvidenceSettings(), space)
         with Engine(space) as engine:
-            connections = engine.tables()["connections"]
-            rows = [
-                engine.execute(signed(connections)),
-                engine.execute(in_runs(connections)),
-            ]
+            rows = [engine.execute(query) for query in queries()]
     return {name for found in rows for name in found["signature"]}
 
 
@@ -245,7 +249,7 @@ def found(payloads: Sequence[bytes], workspace: Workspace, **columns: object) ->
     folder.mkdir(parents=True, exist_ok=True)
     facts(payloads, **columns).write_parquet(folder / "000000.parquet")
     with Engine(workspace) as engine:
-        return Counter(engine.execute(signed(engine.tables()["connections"]))["signature"])
+        return Counter(engine.execute(queries()[0])["signature"])
 
 
 DIGESTS = {"md5": 22, "sha1": 27, "sha256": 43, "sha384": 64, "sha512": 86, "sha3_256": 43, "sha3_512": 86}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from hashlib import blake2b
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -49,6 +51,25 @@ class Query:
 
     sql: str
     types: pl.Schema
+
+    @classmethod
+    def of(cls, expression: ir.Table) -> Query:
+        """Write an expression over unbound tables, which takes Python longer than many queries take to run."""
+        return cls(_writer().compile(expression), pl.Schema(expression.schema().to_polars()))
+
+
+class Steps:
+    """What queries build on: tables that are computed once, named by their own SQL, so that equal ones are one."""
+
+    def __init__(self) -> None:
+        self.sql: dict[str, str] = {}
+
+    def cached(self, expression: ir.Table) -> ir.Table:
+        """Add a step, and give the table that it will make."""
+        sql = _writer().compile(expression)
+        name = f"cached_{blake2b(sql.encode(), digest_size=8).hexdigest()}"
+        self.sql.setdefault(name, sql)
+        return ibis.table(expression.schema(), name=name)
 
 
 class Engine:
@@ -95,9 +116,7 @@ class Engine:
             settings["threads"] = threads
         self._backend: Backend = ibis.duckdb.connect(":memory:", **settings)
         self._backend.raw_sql("SET TimeZone = 'UTC'")
-        self._hash: Any = ibis.udf.scalar.builtin(_hash, name="hash")
-        self._cached = 0
-        self._pending: list[tuple[str, str]] = []
+        self._steps: set[str] = set()
         self._made = False
 
     def __enter__(self) -> Self:
@@ -123,29 +142,23 @@ class Engine:
             read, by now or later, before anything is executed; and those of Microsoft's tables, under their names,
             that rows were exported from by now.
         """
-        canonical = {name: ibis.table(_schema(name), name=name) for name in CANONICAL}
         exported = {name: self._exported(name) for name in EXPORTED if self._workspace.files(name)}
-        return {**canonical, **exported}
+        return {**unbound(), **exported}
 
-    def cached(self, expression: ir.Table) -> ir.Table:
-        """Compute an expression once, for several that build on it; when the first of them is executed."""
-        self._cached += 1
-        name = f"cached_{self._cached}"
-        self._pending.append((name, self._backend.compile(expression)))
-        return ibis.table(expression.schema(), name=name)
+    def execute(self, wanted: ir.Table | Query, steps: Steps | None = None) -> pl.DataFrame:
+        """Run an expression, or the query it was written as, and fetch its rows, with the types it declares.
 
-    def query(self, expression: ir.Table) -> Query:
-        """Write an expression as a query, which takes Python longer than many take to run."""
-        return Query(self._backend.compile(expression), pl.Schema(expression.schema().to_polars()))
-
-    def hashed(self, text: Any) -> Any:
-        """Hash a text to 64 bits; Ibis's own hash is made of a string of bits, which costs ten times as much."""
-        return self._hash(text)
-
-    def execute(self, wanted: ir.Table | Query) -> pl.DataFrame:
-        """Run an expression, or the query it was written as, and fetch its rows, with the types it declares."""
-        query = wanted if isinstance(wanted, Query) else self.query(wanted)
+        Parameters
+        ----------
+        steps
+            What it builds on; a step is computed when it is first needed, and kept.
+        """
+        query = wanted if isinstance(wanted, Query) else Query.of(wanted)
         self._prepare()
+        for name, sql in steps.sql.items() if steps else ():
+            if name not in self._steps:
+                self._backend.con.execute(f"CREATE TEMP TABLE {name} AS {sql}")
+                self._steps.add(name)
         # Ibis's own way to Polars loads pandas first, which takes longer than most queries.
         rows = pl.from_arrow(self._backend.con.sql(query.sql).to_arrow_table())
         return cast(pl.DataFrame, rows).cast(query.types)
@@ -157,14 +170,11 @@ class Engine:
         self._backend.con.sql(self._backend.compile(expression)).write_parquet(str(path), row_group_size=rows)
 
     def _prepare(self) -> None:
-        """Make the canonical tables, once there is what they hold, and what was to be computed once."""
+        """Make the canonical tables, once there is what they hold."""
         if not self._made:
             self._made = True
             for name in CANONICAL:
                 self._backend.create_view(name, self._canonical(name))
-        pending, self._pending = self._pending, []
-        for name, sql in pending:
-            self._backend.con.execute(f"CREATE TEMP TABLE {name} AS {sql}")
 
     def _canonical(self, name: str) -> ir.Table:
         """Give one canonical table, limited to the wanted time."""
@@ -208,6 +218,27 @@ def _schema(name: str) -> dict[str, str]:
     return {column: _TYPES[dtype] for column, dtype in schema(name).items()}
 
 
-def _hash(text: str) -> dt.UInt64:
-    """Declare DuckDB's function of this name to Ibis."""
-    raise NotImplementedError
+def unbound() -> dict[str, ir.Table]:
+    """Give the canonical tables, of no engine in particular."""
+    return {name: ibis.table(_schema(name), name=name) for name in CANONICAL}
+
+
+def hashed(text: Any) -> Any:
+    """Hash a text to 64 bits; Ibis's own hash is made of a string of bits, which costs ten times as much."""
+    return _builtin_hash()(text)
+
+
+@cache
+def _builtin_hash() -> Any:
+    """Declare DuckDB's function to Ibis."""
+
+    def of(text: str) -> dt.UInt64:
+        raise NotImplementedError
+
+    return ibis.udf.scalar.builtin(of, name="hash")
+
+
+@cache
+def _writer() -> Backend:
+    """Give what writes expressions as DuckDB's SQL; it holds no table."""
+    return ibis.duckdb.connect(":memory:")

@@ -163,9 +163,9 @@ def _is_known(site: Site, names: Iterable[str]) -> bool:
 
 def _monitors(investigation: Investigation, config: Config, leads: Mapping[str, int]) -> Iterator[Suggestion]:
     """Suggest who visits services to the beat, if they visit several or cause leads."""
-    rows = investigation.engine.execute(
-        checks(investigation.prepared(config.thresholds), config.thresholds)
-    ).sort("source_ip", "destination_ip", "port", "visits", descending=[False, False, False, True])
+    rows = investigation.engine.execute(checks(investigation.tables, config.thresholds)).sort(
+        "source_ip", "destination_ip", "port", "visits", descending=[False, False, False, True]
+    )
     by_source: dict[str, dict[tuple[str, str], dict[str, Any]]] = defaultdict(dict)
     for row in rows.iter_rows(named=True):
         step = row["protocol"] if row["port"] < 0 else f"{row['protocol']}/{row['port']}"
@@ -196,8 +196,9 @@ def _scanners(
     if not scans:
         return
     starts: dict[str, list[int]] = defaultdict(list)
-    rows = bouts(investigation.prepared(config.thresholds), scans)
-    for source, start in investigation.engine.execute(rows).select("source_ip", "time_us").iter_rows():
+    planned = investigation.prepared(config.thresholds)
+    rows = investigation.engine.execute(bouts(planned.tables.made, scans), planned.steps)
+    for source, start in rows.select("source_ip", "time_us").iter_rows():
         starts[source].append(start)
     for source, scan in scans.items():
         usual = beat(starts[source], config.thresholds)
