@@ -25,6 +25,7 @@ SIGMA = sorted(sigma_files(Config()))
 LABELS = Path(__file__).parents[1] / "data" / "lab" / "labels.json"
 SITE = Config.from_toml(
     '[context]\nadministrators = ["198.51.100.10", "alice"]\nscanners = ["198.51.100.128/25", "2001:db8::/64"]\n'
+    '[[context.doors]]\nhost = "203.0.113.10"\nport = "tcp/2022"\nsources = ["198.51.100.12", "2001:db8:d::/48"]\n'
     "[thresholds]\nsequence_ports_min = 4\nsequence_span_seconds = 240\n",
     "knockwatch.toml",
 )
@@ -61,6 +62,50 @@ def test_every_file_says_what_it_keeps_what_is_lost_and_how_it_was_proven(name: 
         assert "Proof:" in text
         assert "{{" not in text
         assert "None" not in text
+
+
+CONTEXT = {
+    "addresses of administrators and developers": "198.51.100.10",
+    "scanners, monitors and load balancers": "198.51.100.128",
+    "names of hosts and users": "alice",
+    "authorised doors": "2001:db8:d::",
+}
+"""What a rule may leave out of the context, and what of it stands in a rule for `SITE` that does not."""
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_rule_has_the_context_in_it_or_says_what_it_leaves_out(name: str, tmp_path: Path) -> None:
+    told, texts = written(name, tmp_path, SITE)
+    for one in told:
+        wanted = dict(CONTEXT)
+        if "entry" not in one.legs:
+            del wanted["authorised doors"]
+        if set(one.legs) != {"signal"}:
+            del wanted["scanners, monitors and load balancers"]
+        # What a correlation takes from the rules that it needs stands in their files.
+        together = one.made == "converted" or name == "sigma"
+        text = "".join(texts.values() if together else (texts[path.name] for path in one.files))
+        for words, value in wanted.items():
+            assert words in one.lost or value in text, (one.name, words)
+
+
+@pytest.mark.parametrize("name", ["opensearch", "loki", "splunk"])
+def test_authorised_doors_and_known_networks_are_left_out_of_entries(name: str, tmp_path: Path) -> None:
+    _, texts = written(name, tmp_path, SITE)
+    (text,) = (text for file, text in texts.items() if file.startswith("denied-then-accepted"))
+    for value in ("198.51.100.10/32", "2022", "203.0.113.10/32", "198.51.100.12/32", "2001:db8:d::/48"):
+        assert value in text
+    (bare,) = (
+        text for file, text in written(name, tmp_path)[1].items() if file.startswith("denied-then-accepted")
+    )
+    assert not re.search(r"(?i)cidrmatch|\bip\(", bare)
+
+
+def test_the_description_of_a_sigma_rule_says_what_is_lost() -> None:
+    yaml = pytest.importorskip("yaml")
+    for one in sigma_files(SITE).values():
+        last = list(yaml.safe_load_all(one.text))[-1]
+        assert f"Lost: {one.lost}." in last["description"]
 
 
 @pytest.mark.parametrize("name", OURS)

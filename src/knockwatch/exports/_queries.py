@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from knockwatch.config import Config
 from knockwatch.exports import Exported
+from knockwatch.exports._context import with_context
 from knockwatch.exports._sigma_rules import library, sigma_files, with_needs
 from knockwatch.exports._site_values import filled
 
@@ -139,7 +140,7 @@ def _own(product: Product, config: Config) -> Iterator[Query]:
             "template",
             tuple(entry["rules"]),
             tuple(entry["legs"]),
-            filled(entry["lost"], config),
+            with_context(filled(entry["lost"], config), entry["legs"], entry["text"]),
             entry.get("proof", UNPROVEN),
             filled(entry["text"], config).lstrip("\n"),
         )

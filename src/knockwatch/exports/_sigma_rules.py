@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -12,6 +12,7 @@ from typing import Any
 
 from knockwatch.config import Config
 from knockwatch.errors import KnockwatchError
+from knockwatch.exports._context import with_context
 from knockwatch.exports._site_values import filled
 
 _SUFFIX = ".yml.j2"
@@ -64,7 +65,7 @@ class SigmaFile:
 
 def sigma_files(config: Config) -> Mapping[str, SigmaFile]:
     """Fill every file of `content/siem/sigma` with the site's values, by its name."""
-    return {name: _sigma_file(name, filled(text, config)) for name, text in _shipped().items()}
+    return {name: _sigma_file(name, config) for name in _shipped()}
 
 
 @cache
@@ -75,11 +76,13 @@ def _shipped() -> Mapping[str, str]:
     return {name.removesuffix(_SUFFIX): (folder / name).read_text("utf-8") for name in names}
 
 
-def _sigma_file(name: str, text: str) -> SigmaFile:
-    """Part a file into the rules and what we say of them."""
+def _sigma_file(name: str, config: Config) -> SigmaFile:
+    """Part a file into the rules and what we say of them, which is also in the description of the last rule."""
     yaml: Any = library("yaml")
-    rules, _, told = text.rpartition("\nknockwatch:\n")
-    about: dict[str, Any] = yaml.safe_load(told)
+    template, _, told = _shipped()[name].rpartition("\nknockwatch:\n")
+    about: dict[str, Any] = yaml.safe_load(filled(told, config))
+    lost = with_context(about["lost"], about["legs"], template, *_needed(about.get("needs", ())))
+    rules = filled(template, config, lost=lost)
     last = list(yaml.safe_load_all(rules))[-1]
     return SigmaFile(
         name=name,
@@ -89,9 +92,20 @@ def _sigma_file(name: str, text: str) -> SigmaFile:
         needs=tuple(about.get("needs", ())),
         rules=tuple(about["rules"]),
         legs=tuple(about["legs"]),
-        lost=about["lost"],
+        lost=lost,
         rows=about.get("rows", 0),
     )
+
+
+def _needed(names: Iterable[str]) -> Iterator[str]:
+    """Give the templates of files that a correlation needs, and of those that they need."""
+    yaml: Any = library("yaml")
+    for name in names:
+        template, _, told = _shipped()[name].rpartition("\nknockwatch:\n")
+        yield template
+        # Only its thresholds and words would differ by site.
+        needs = yaml.safe_load(filled(told, Config())).get("needs", ())
+        yield from _needed(needs)
 
 
 def with_needs(rules: Mapping[str, SigmaFile], name: str) -> str:

@@ -16,7 +16,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from knockwatch.config import Config
 from knockwatch.detections._daemon_phrases import phrases
-from knockwatch.hunting.site import context_entries, vendor_words
+from knockwatch.hunting.site import authorised_doors, context_entries, vendor_words
 
 _EXPECTED = "administrators+developers"
 _SCANNING = "scanners+monitors+load_balancers"
@@ -27,8 +27,8 @@ _LEAST_PREFIX = 3
 """Characters of a name that may stand for all that begins with it."""
 
 
-def filled(text: str, config: Config) -> str:
-    """Fill a template (Jinja, no HTML) with a site's values.
+def filled(text: str, config: Config, **more: str) -> str:
+    """Fill a template (Jinja, no HTML) with a site's values, and more that it asks for.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def filled(text: str, config: Config) -> str:
     # What is written is no HTML: each template escapes by its own language's filter.
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701
     environment.filters.update(json=_json, seconds=_seconds, quoted=quoted)
-    return environment.from_string(text).render(_values(config))
+    return environment.from_string(text).render({**_values(config), **more})
 
 
 def quoted(words: Iterable[str]) -> str:
@@ -59,6 +59,7 @@ def _values(config: Config) -> Mapping[str, Any]:
         "expected_networks": sorted({str(network) for network in expected}),
         "expected_texts": sorted({f"{one.network_address}" for one in expected if one.num_addresses == 1}),
         "names": sorted(names),
+        "doors": authorised_doors(config),
         "vendor_words": vendor_words,
         "id": identifier,
         "markers": lambda *meanings: _json(map(_sigma_escaped, markers(*meanings))),

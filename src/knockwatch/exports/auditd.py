@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from knockwatch.config import Config
 from knockwatch.exports import Exported
+from knockwatch.exports._context import with_context
 from knockwatch.exports._queries import UNPROVEN, Query, header, told
 from knockwatch.exports._site_values import filled
 
@@ -36,7 +37,7 @@ class Auditd:
             "template",
             ("sniffer", "opening", "knock-client", "configured-door"),
             ("signal", "opening"),
-            _LOST,
+            with_context(_LOST, ("signal", "opening"), text),
             UNPROVEN,
             filled(text, config),
         )

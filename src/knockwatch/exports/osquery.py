@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from knockwatch.config import Config
 from knockwatch.exports import Exported
+from knockwatch.exports._context import with_context
 from knockwatch.exports._site_values import filled
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def _entries(config: Config) -> Iterator[dict[str, Any]]:
     """Read the queries, filled for the site."""
     text = (files("knockwatch.content") / "siem" / "osquery.toml").read_text("utf-8")
     for entry in tomllib.loads(text)["query"]:
-        yield {**entry, "text": " ".join(filled(entry["text"], config).split())}
+        lost = with_context(entry["lost"], entry["legs"], entry["text"])
+        yield {**entry, "lost": lost, "text": " ".join(filled(entry["text"], config).split())}
 
 
 def _query(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from knockwatch.config import Config
 from knockwatch.detections._signatures import Signature, signatures
 from knockwatch.exports import Exported
 from knockwatch.exports._byte_patterns import byte_pattern, unsaid
+from knockwatch.exports._context import with_context
 from knockwatch.exports._queries import Query, header, told
 
 if TYPE_CHECKING:
@@ -50,7 +51,15 @@ class Suricata:
         lines = [line for one in signatures().values() for line in suricata_rules(one)]
         text = "\n".join(lines) + "\n"
         query = Query(
-            "knockwatch", ".rules", "rules", "template", ("packet-signal",), ("signal",), _LOST, _PROOF, text
+            "knockwatch",
+            ".rules",
+            "rules",
+            "template",
+            ("packet-signal",),
+            ("signal",),
+            with_context(_LOST, ("signal",)),
+            _PROOF,
+            text,
         )
         path = folder / "knockwatch.rules"
         path.write_text(header(query, ("#", "")) + text, "utf-8")

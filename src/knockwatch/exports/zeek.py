@@ -11,6 +11,7 @@ from knockwatch.config import Config
 from knockwatch.detections._signatures import Signature, signatures
 from knockwatch.exports import Exported
 from knockwatch.exports._byte_patterns import byte_pattern, unsaid
+from knockwatch.exports._context import with_context
 from knockwatch.exports._queries import UNPROVEN, Query, header, told
 from knockwatch.exports._site_values import filled
 
@@ -59,7 +60,7 @@ class Zeek:
                 "template",
                 ("door",),
                 ("signal", "entry"),
-                _SCRIPT_LOST,
+                with_context(_SCRIPT_LOST, ("signal", "entry"), script),
                 _SCRIPT_PROOF,
                 filled(script, config),
             ),
@@ -70,7 +71,7 @@ class Zeek:
                 "template",
                 ("packet-signal",),
                 ("signal",),
-                _SIGNATURE_LOST,
+                with_context(_SIGNATURE_LOST, ("signal",)),
                 UNPROVEN,
                 "\n".join(written),
             ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from ipaddress import IPv6Network
@@ -122,6 +122,37 @@ def context_entries(config: Config, lists: str) -> tuple[list[Network], list[str
     return networks, names
 
 
+@dataclass(frozen=True)
+class AuthorisedDoor:
+    """A door of the site's own as a query takes it: its port, and networks of its hosts and of who may knock.
+
+    Without sources anyone may.
+    """
+
+    port: int
+    hosts: tuple[str, ...]
+    sources: tuple[str, ...]
+
+
+def authorised_doors(config: Config) -> list[AuthorisedDoor]:
+    """Give the authorised doors, without those whose host or sources have no known address: they match nobody."""
+    doors = []
+    for door in config.context.doors:
+        hosts, sources = _networks((door.host,), config), _networks(door.sources, config)
+        if hosts and (sources or not door.sources):
+            port = int(door.port.partition("/")[2])
+            doors.append(AuthorisedDoor(port, tuple(map(str, hosts)), tuple(map(str, sources))))
+    return doors
+
+
+def _networks(entries: Iterable[str], config: Config) -> list[Network]:
+    """Give the networks of entries; a host's name stands for the addresses that [hosts] gives it."""
+    named = (
+        one for entry in entries for one in ((entry,) if network_of(entry) else config.hosts.get(entry, ()))
+    )
+    return [network for network in map(network_of, named) if network]
+
+
 def _addresses(config: Config, lists: str) -> str:
     """Write the function that tells whether an address is one of the context's."""
     networks, _ = context_entries(config, lists)
@@ -153,11 +184,7 @@ def _door(door: Door, config: Config) -> str:
 
 def _among(column: str, entries: Iterable[str], config: Config) -> str:
     """Say that an address is one of some entries; a host that nothing names by address matches none."""
-    networks: list[Network] = []
-    for entry in entries:
-        named = (entry,) if network_of(entry) else config.hosts.get(entry, ())
-        networks += [found for found in map(network_of, named) if found]
-    return f"({_in(column, networks)})"
+    return f"({_in(column, _networks(entries, config))})"
 
 
 def _starts(network: IPv6Network) -> list[str]:
