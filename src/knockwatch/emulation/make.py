@@ -11,7 +11,7 @@ from pathlib import Path
 from knockwatch.emulation import EmulationError, Order
 from knockwatch.emulation.background import Background
 from knockwatch.emulation.estate import Estate
-from knockwatch.emulation.planted import Planted, plant
+from knockwatch.emulation.planted import Planted, Site, plant
 from knockwatch.emulation.rates import rates
 from knockwatch.emulation.slices import slices
 from knockwatch.emulation.stream import Rows
@@ -60,10 +60,10 @@ def make(
     estate = Estate.of(order, base)
     planted = plant(order, base, estate)
     _prepare(folder, force=force)
-    background = Background(order, base, estate)
-    _write(order, chosen, folder, estate, background, planted, told or (lambda _: None))
+    site = Site(estate, planted)
+    _write(order, chosen, folder, site, Background(order, base, estate), told or (lambda _: None))
     _describe(folder, order, chosen)
-    write(folder, order, planted, {writer.name: [f"{writer.name}/*{writer.suffix}"] for writer in chosen})
+    write(folder, order, site, chosen)
     return planted
 
 
@@ -71,9 +71,8 @@ def _write(
     order: Order,
     chosen: list[Writer],
     folder: Path,
-    estate: Estate,
+    site: Site,
     background: Background,
-    planted: Planted,
     told: Callable[[int], None],
 ) -> None:
     """Write the stream, some slices a file; one slice is written while the next is made."""
@@ -82,13 +81,13 @@ def _write(
     with ExitStack() as last, ThreadPoolExecutor(1) as pool:
         files: list[File] = []
         writing: Future[None] | None = None
-        for number, rows in enumerate(slices(order, background, planted.rows, folder)):
+        for number, rows in enumerate(slices(order, background, site.planted.rows, folder)):
             if writing is not None:
                 writing.result()
             if number % SLICES_PER_FILE == 0:
                 last.close()
                 name = f"{number // SLICES_PER_FILE:05}"
-                files = [w.open(folder / w.name / f"{name}{w.suffix}", estate) for w in chosen]
+                files = [w.open(folder / w.name / f"{name}{w.suffix}", site) for w in chosen]
                 for file in files:
                     last.callback(file.close)
             writing = pool.submit(_add, files, rows, told)
@@ -136,7 +135,10 @@ def _is_ours(folder: Path) -> bool:
 
 def _describe(folder: Path, order: Order, chosen: list[Writer]) -> None:
     """Say in the folder what it is."""
-    titles = "".join(f"- `{writer.name}/`: {writer.title}\n" for writer in chosen)
+    titles = "".join(
+        f"- `{writer.name}/`: {writer.title}{f'; it lacks {writer.lacks}' if writer.lacks else ''}\n"
+        for writer in chosen
+    )
     (folder / README).write_text(
         f"{_MARK}\n\nSynthetic, made by `knockwatch emulate`: no packet of it was ever sent.\n\n{titles}\n"
         f"{order.rows:,} rows, {order.days:g} days, {order.doors} doors, seed {order.seed}, background "

@@ -25,7 +25,7 @@ from knockwatch.emulation.stream import (
 )
 from knockwatch.lab.data import load
 from knockwatch.lab.plan import Door, Event, Host, Plan, pool, port_of
-from knockwatch.lab.sending import steps_of
+from knockwatch.lab.sending import lines_of, spelt, steps_of
 from knockwatch.lab.variants import SLOW_TOOLS, at_random, failure, scan, uses
 
 LONGEST_SECRET = 8
@@ -39,9 +39,15 @@ _SECOND = 1_000_000
 _SLOT_US = 900 * _SECOND
 _AT_ONCE_US = (80, 500)
 """Microseconds between packets of a tool that does not wait."""
+_STORY_US = 150 * _SECOND
+"""No story at a door lasts longer: the slowest secret and its entry."""
 _EDGE = 0.02
 """Part of the time at either end in which nothing is planted, so that no story is cut."""
 _PROTOCOLS = {"tcp": TCP, "udp": UDP, "icmp": ICMP}
+
+
+Label = dict[str, Any]
+"""What is true of an event, in the label format."""
 
 
 @dataclass
@@ -60,7 +66,15 @@ class Planted:
 
     plan: Plan
     rows: Rows
-    labels: list[dict[str, Any]]
+    labels: list[Label]
+
+
+@dataclass(frozen=True)
+class Site:
+    """All that writers may know: the servers and their firewalls, and what was planted."""
+
+    estate: Estate
+    planted: Planted
 
 
 @dataclass
@@ -72,7 +86,7 @@ class _Sowing:
     estate: Estate
     pick: random.Random
     rows: list[tuple[int, str, str, int, int, int, bool, int, int]] = field(default_factory=list)
-    labels: list[dict[str, Any]] = field(default_factory=list)
+    labels: list[Label] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
 
@@ -165,12 +179,15 @@ def _moments(sowing: _Sowing, count: int) -> list[int]:
     order = sowing.order
     margin = int(order.span_us * _EDGE)
     width = min(_SLOT_US, (order.span_us - 2 * margin) // (2 * count))
-    if width < 180 * _SECOND:
+    if width < 2 * _STORY_US:
         raise EmulationError(
             f"{order.days:g} days are too short for {count} visits of a door: ask for more --days"
         )
     slots = sowing.pick.sample(range((order.span_us - 2 * margin) // width), count)
-    return [order.start_us + margin + slot * width + sowing.pick.randrange(_SECOND) for slot in slots]
+    # Anywhere in its slot: people do not come at equal times.
+    return [
+        order.start_us + margin + slot * width + sowing.pick.randrange(width - _STORY_US) for slot in slots
+    ]
 
 
 def _act(sowing: _Sowing, plan: Plan, door: Door, event: Event, source: str, moment: int) -> None:
@@ -207,6 +224,7 @@ def _act(sowing: _Sowing, plan: Plan, door: Door, event: Event, source: str, mom
         end=moment / _SECOND + 0.5,
         success=opened,
         connect={"port": door.port, "time": entered / _SECOND, "ok": opened},
+        commands=[spelt(plan, event, door, line, source, target) for line in lines_of(plan, event, door)],
         observed=observed,
     )
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from knockwatch.emulation import Order
 from knockwatch.emulation.estate import FIRST_BALANCER, FIRST_INSIDE_SERVER, FIRST_MONITOR, FIRST_SERVER
-from knockwatch.emulation.planted import Planted
+from knockwatch.emulation.planted import Site
 from knockwatch.emulation.stream import address_of
+from knockwatch.emulation.writers import Writer
 from knockwatch.evaluation.labels import DOORS, LABELS, OPENED, VIEWS
 from knockwatch.lab.labels import described, write_json
 
 
-def write(folder: Path, order: Order, planted: Planted, views: dict[str, list[str]]) -> None:
+def write(folder: Path, order: Order, site: Site, writers: Sequence[Writer]) -> None:
     """Write the ground truth beside the evidence.
 
     Parameters
@@ -23,11 +25,12 @@ def write(folder: Path, order: Order, planted: Planted, views: dict[str, list[st
         Where the evidence is.
     order
         What was wanted.
-    planted
-        What was planted.
-    views
-        Names of observers, each with the patterns of its files; all hold every planted event.
+    site
+        The site, and what was planted there.
+    writers
+        The formats, each of which is an observer.
     """
+    planted = site.planted
     labels = [*planted.labels, *(_machines(order) if order.background == "internet" else ())]
     for label in labels:
         label["start_iso"], label["end_iso"] = _iso(label["start"]), _iso(label["end"])
@@ -35,10 +38,17 @@ def write(folder: Path, order: Order, planted: Planted, views: dict[str, list[st
     write_json(
         folder / DOORS, {name: described(planted.plan, door) for name, door in planted.plan.doors.items()}
     )
-    signals = [label["id"] for label in planted.labels if label["kind"] in (*OPENED, "failed")]
-    entries = [label["id"] for label in planted.labels if label["kind"] in OPENED]
-    held = {name: {"files": files, "signal": signals, "entry": entries} for name, files in views.items()}
-    write_json(folder / VIEWS, held)
+    write_json(folder / VIEWS, {writer.name: _view(writer, site) for writer in writers})
+
+
+def _view(writer: Writer, site: Site) -> dict[str, Any]:
+    """Say what an observer holds."""
+    acts = [label for label in site.planted.labels if label["kind"] in (*OPENED, "failed")]
+    return {
+        "files": [f"{writer.name}/*{writer.suffix}"],
+        "signal": [label["id"] for label in acts if writer.signals(label, site)],
+        "entry": [label["id"] for label in acts if label["success"] and writer.entries(label, site)],
+    }
 
 
 def _machines(order: Order) -> list[dict[str, Any]]:

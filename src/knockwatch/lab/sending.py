@@ -13,6 +13,7 @@ from knockwatch.lab.plan import Door, Event, Host, Plan, pool, port_of
 
 ENTRY_SECONDS = 3
 """How long an entry is tried."""
+_PAYLOAD = "payload"
 _HEADER_BYTES = 28
 """IP and ICMP headers of a ping."""
 
@@ -61,9 +62,15 @@ def filled(
     plan: Plan, event: Event, door: Door | None, line: Line, source: str, target: str, replayed: str
 ) -> str:
     """Fill a command line in; the payload is also written to the file that it may name."""
-    payload = event.payload if event.payload is not None else door.payload if door else ""
-    file = STATE / "payload"
-    file.write_text(payload)
+    (STATE / _PAYLOAD).write_text(_payload(event, door))
+    return spelt(plan, event, door, line, source, target, replayed)
+
+
+def spelt(
+    plan: Plan, event: Event, door: Door | None, line: Line, source: str, target: str, replayed: str = ""
+) -> str:
+    """Fill a command line in, and leave the machine alone."""
+    payload = _payload(event, door)
     at = plan.aim(event).name
     return line.text.format(
         src=source,
@@ -74,12 +81,17 @@ def filled(
         gap_ms=round(event.gap * 1000),
         six="-6 " if event.version == 6 else "",
         payload=payload,
-        payload_file=file,
+        payload_file=STATE / _PAYLOAD,
         payload_length=len(payload.encode()),
         door_ports=",".join(str(one.port) for one in plan.doors.values() if one.host == at),
         run=STATE,
         replayed=replayed,
     )
+
+
+def _payload(event: Event, door: Door | None) -> str:
+    """Give what an event's packet carries: its own payload, else the door's."""
+    return event.payload if event.payload is not None else door.payload if door else ""
 
 
 class Sources:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from abc import ABC, abstractmethod
 from functools import cache
 from pathlib import Path
 from typing import Protocol
 
-from knockwatch.emulation.estate import Estate
+from knockwatch.emulation.planted import Label, Site
 from knockwatch.emulation.stream import Rows
 
 
@@ -22,7 +23,7 @@ class File(Protocol):
         """Write what must come last."""
 
 
-class Writer(Protocol):
+class Writer(ABC):
     """A format that evidence is written in."""
 
     name: str
@@ -34,8 +35,22 @@ class Writer(Protocol):
     source: str
     """The format of `knockwatch sources list` that reads it."""
 
-    def open(self, path: Path, estate: Estate) -> File:
+    lacks: str = ""
+    """What of planted events it cannot tell; empty where it tells all."""
+
+    @abstractmethod
+    def open(self, path: Path, site: Site) -> File:
         """Begin a file."""
+
+    def signals(self, label: Label, site: Site) -> bool:
+        """Tell whether it holds the signal of an event; what logs traffic holds each."""
+        del label, site
+        return True
+
+    def entries(self, label: Label, site: Site) -> bool:
+        """Tell whether it holds the entry of an event that opened a door."""
+        del label, site
+        return True
 
 
 @cache

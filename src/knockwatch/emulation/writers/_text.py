@@ -10,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from knockwatch.emulation.estate import FIRST_INSIDE_SERVER, FIRST_SERVER, Estate
+from knockwatch.emulation.planted import Site
 from knockwatch.emulation.stream import ICMP, TCP, UDP, Rows
 
 PIECE_ROWS = 100_000
@@ -70,9 +71,9 @@ def columns(rows: Rows, estate: Estate) -> pl.DataFrame:
 class TextFile:
     """A file of lines."""
 
-    def __init__(self, path: Path, estate: Estate, lines: Lines, header: str = "") -> None:
+    def __init__(self, path: Path, site: Site, lines: Lines, header: str = "") -> None:
         self.file = path.open("wb")
-        self.estate = estate
+        self.estate = site.estate
         self.lines = lines
         self.file.write(header.encode())
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import polars as pl
 
-from knockwatch.emulation.estate import Estate
+from knockwatch.emulation.planted import Site
+from knockwatch.emulation.writers import Writer
 from knockwatch.emulation.writers._text import TextFile, said
 
 _HEADER = (
@@ -21,7 +22,7 @@ _SYN, _SYN_FIN, _SYN_ACK_FIN = 2, 3, 19
 """AWS leaves ACK out of its flags but for the answer to a SYN."""
 
 
-class AwsFlowLogs:
+class AwsFlowLogs(Writer):
     """Writer of AWS VPC Flow Logs."""
 
     name = "aws-flow-logs"
@@ -29,9 +30,9 @@ class AwsFlowLogs:
     suffix = ".log"
     source = "aws-flow-logs"
 
-    def open(self, path: Path, estate: Estate) -> TextFile:
+    def open(self, path: Path, site: Site) -> TextFile:
         """Begin a file."""
-        return TextFile(path, estate, _lines, _HEADER)
+        return TextFile(path, site, _lines, _HEADER)
 
 
 def _lines(rows: pl.DataFrame) -> pl.Series:

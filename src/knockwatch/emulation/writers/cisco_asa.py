@@ -10,11 +10,12 @@ from pathlib import Path
 
 import polars as pl
 
-from knockwatch.emulation.estate import Estate
+from knockwatch.emulation.planted import Site
+from knockwatch.emulation.writers import Writer
 from knockwatch.emulation.writers._text import TextFile, of_protocol, said
 
 
-class CiscoAsa:
+class CiscoAsa(Writer):
     """Writer of ASA's messages."""
 
     name = "cisco-asa"
@@ -22,9 +23,9 @@ class CiscoAsa:
     suffix = ".log"
     source = "syslog"
 
-    def open(self, path: Path, estate: Estate) -> TextFile:
+    def open(self, path: Path, site: Site) -> TextFile:
         """Begin a file."""
-        return TextFile(path, estate, _lines)
+        return TextFile(path, site, _lines)
 
 
 def _lines(rows: pl.DataFrame) -> pl.Series:

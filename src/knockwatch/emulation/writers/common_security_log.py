@@ -11,9 +11,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from knockwatch.emulation.estate import Estate
+from knockwatch.emulation.planted import Site
 from knockwatch.emulation.rates import Sensor
 from knockwatch.emulation.stream import ICMP, TCP, UDP, Rows
+from knockwatch.emulation.writers import Writer
 from knockwatch.emulation.writers._text import addresses
 
 _PROTOCOLS = {TCP: "TCP", UDP: "UDP", ICMP: "ICMP"}
@@ -34,7 +35,7 @@ _WORDS = 12
 """Words of a sensor are dealt in proportion: as many as divide evenly by up to 4, and 6."""
 
 
-class CommonSecurityLog:
+class CommonSecurityLog(Writer):
     """Writer of CommonSecurityLog."""
 
     name = "common-security-log"
@@ -42,18 +43,18 @@ class CommonSecurityLog:
     suffix = ".parquet"
     source = "microsoft-parquet"
 
-    def open(self, path: Path, estate: Estate) -> _File:
+    def open(self, path: Path, site: Site) -> _File:
         """Begin a file."""
-        return _File(path, estate)
+        return _File(path, site)
 
 
 class _File:
     """A Parquet file; each slice is a row group."""
 
-    def __init__(self, path: Path, estate: Estate) -> None:
+    def __init__(self, path: Path, site: Site) -> None:
         self.path = path
-        self.estate = estate
-        self.words = _words(estate.sensors)
+        self.estate = site.estate
+        self.words = _words(self.estate.sensors)
         self.writer: pq.ParquetWriter | None = None
 
     def write(self, rows: Rows) -> None:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import polars as pl
 
-from knockwatch.emulation.estate import Estate
+from knockwatch.emulation.planted import Site
+from knockwatch.emulation.writers import Writer
 from knockwatch.emulation.writers._text import TextFile, of_protocol, said
 
 
-class Fortigate:
+class Fortigate(Writer):
     """Writer of FortiGate's traffic log."""
 
     name = "fortigate"
@@ -18,9 +19,9 @@ class Fortigate:
     suffix = ".log"
     source = "bare-messages"
 
-    def open(self, path: Path, estate: Estate) -> TextFile:
+    def open(self, path: Path, site: Site) -> TextFile:
         """Begin a file."""
-        return TextFile(path, estate, _lines)
+        return TextFile(path, site, _lines)
 
 
 def _lines(rows: pl.DataFrame) -> pl.Series:

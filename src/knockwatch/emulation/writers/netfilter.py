@@ -6,7 +6,8 @@ from pathlib import Path
 
 import polars as pl
 
-from knockwatch.emulation.estate import Estate
+from knockwatch.emulation.planted import Site
+from knockwatch.emulation.writers import Writer
 from knockwatch.emulation.writers._text import TextFile, of_protocol, said
 
 _MAC = "aa:06:a8:ab:79:4c:76:df:0e:20:04:24:08:00"
@@ -14,7 +15,7 @@ _WEEK_US = 604_800_000_000
 """All servers were started together, at the begin of a week: their kernels' stamps are not told apart."""
 
 
-class Netfilter:
+class Netfilter(Writer):
     """Writer of netfilter's lines."""
 
     name = "netfilter"
@@ -22,9 +23,9 @@ class Netfilter:
     suffix = ".log"
     source = "syslog"
 
-    def open(self, path: Path, estate: Estate) -> TextFile:
+    def open(self, path: Path, site: Site) -> TextFile:
         """Begin a file."""
-        return TextFile(path, estate, _lines)
+        return TextFile(path, site, _lines)
 
 
 def _lines(rows: pl.DataFrame) -> pl.Series:

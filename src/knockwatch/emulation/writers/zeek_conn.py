@@ -6,7 +6,8 @@ from pathlib import Path
 
 import polars as pl
 
-from knockwatch.emulation.estate import Estate
+from knockwatch.emulation.planted import Site
+from knockwatch.emulation.writers import Writer
 from knockwatch.emulation.writers._text import TextFile, said
 from knockwatch.emulation.writers._zeek_fields import with_zeek
 
@@ -29,7 +30,7 @@ _BEFORE = ("ts", "uid", "source", "orig_p", "destination", "resp_p", "protocol")
 _AFTER = ("orig_pkts", "orig_ip_bytes", "resp_pkts", "resp_ip_bytes")
 
 
-class ZeekConn:
+class ZeekConn(Writer):
     """Writer of Zeek's conn.log."""
 
     name = "zeek-conn"
@@ -37,9 +38,9 @@ class ZeekConn:
     suffix = ".log"
     source = "zeek-conn"
 
-    def open(self, path: Path, estate: Estate) -> TextFile:
+    def open(self, path: Path, site: Site) -> TextFile:
         """Begin a file with its header."""
-        return TextFile(path, estate, _lines, _HEADER)
+        return TextFile(path, site, _lines, _HEADER)
 
 
 def _lines(rows: pl.DataFrame) -> pl.Series:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import polars as pl
 
-from knockwatch.emulation.estate import Estate
+from knockwatch.emulation.planted import Site
+from knockwatch.emulation.writers import Writer
 from knockwatch.emulation.writers._text import TextFile, said
 from knockwatch.emulation.writers._zeek_fields import with_zeek
 
 
-class ZeekConnJson:
+class ZeekConnJson(Writer):
     """Writer of Zeek's conn.log in JSON."""
 
     name = "zeek-conn-json"
@@ -19,9 +20,9 @@ class ZeekConnJson:
     suffix = ".log"
     source = "zeek-conn-json"
 
-    def open(self, path: Path, estate: Estate) -> TextFile:
+    def open(self, path: Path, site: Site) -> TextFile:
         """Begin a file."""
-        return TextFile(path, estate, _lines)
+        return TextFile(path, site, _lines)
 
 
 def _lines(rows: pl.DataFrame) -> pl.Series:
