@@ -5,8 +5,6 @@ Slices know nothing of each other. Sessions begin and end inside their slice; wh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
@@ -20,6 +18,7 @@ from knockwatch.emulation.estate import (
     Estate,
 )
 from knockwatch.emulation.rates import Rates
+from knockwatch.emulation.sessions import SECOND_US, Slice, first_of, number_in, timed, zipf
 from knockwatch.emulation.stream import (
     ICMP,
     PUBLIC,
@@ -33,28 +32,9 @@ from knockwatch.emulation.stream import (
     spread,
 )
 
-_SECOND = 1_000_000
-_LONGEST_US = 1200 * _SECOND
-"""No session is made to last longer, so that it fits its slice."""
 _ANSWER_BYTES = (8.0, 1.6)
 """Mean and deviation of the logarithm of bytes that a web server's answer has: a median of 3 kB, with a long tail."""
 _SCANNER_SALT, _CLIENT_SALT = 1_234_567_891, 2_718_281_828
-
-
-@dataclass(frozen=True)
-class Slice:
-    """What a slice's background is made of: its place, its time, and its chance."""
-
-    number: int
-    rows: int
-    from_us: int
-    to_us: int
-    chance: np.random.Generator
-
-    @property
-    def span_us(self) -> int:
-        """How long it lasts."""
-        return self.to_us - self.from_us
 
 
 class Background:
@@ -105,7 +85,7 @@ class Background:
         again = chance.random(len(ports)) < habits.again
         # What is sent again is one row more of its session.
         session = np.repeat(np.arange(len(ports)), ports + again)[:count]
-        rows = self._timed(part, session, habits.gap_seconds)
+        rows = timed(part, session, habits.gap_seconds)
         known = chance.random(len(ports)) < habits.known_scanners
         # A cubed chance: a few scanners make most of the sessions.
         scanner = (chance.random(len(ports)) ** 3 * self.estate.scanners).astype(np.int64)
@@ -148,14 +128,14 @@ class Background:
         visits = int(count / web.requests * 1.2) + 16
         session = np.repeat(np.arange(visits), chance.geometric(1 / web.requests, visits))
         session = np.resize(session, count) if len(session) < count else session[:count]
-        rows = self._timed(part, session, web.seconds / web.requests)
-        client = _zipf(chance, self.estate.web_clients, visits, web.skew)
+        rows = timed(part, session, web.seconds / web.requests)
+        client = zipf(chance, self.estate.web_clients, visits, web.skew)
         servers = self.estate.web_servers
-        server = servers[_zipf(chance, len(servers), visits, web.skew)]
+        server = servers[zipf(chance, len(servers), visits, web.skew)]
         rows["source"] = spread(client, _CLIENT_SALT)[session]
         rows["protocol"] = TCP
         rows["destination_port"] = np.where(chance.random(count) < web.https, 443, 80)
-        quic = _first_of(session) & (chance.random(visits) < web.quic_first)[session]
+        quic = first_of(session) & (chance.random(visits) < web.quic_first)[session]
         rows["destination_port"][quic], rows["protocol"][quic] = 443, UDP
         self._at_servers(rows, server[session], chance)
         return rows
@@ -166,9 +146,9 @@ class Background:
         visits = int(count / inside.connections * 1.2) + 16
         session = np.repeat(np.arange(visits), chance.geometric(1 / inside.connections, visits))
         session = np.resize(session, count) if len(session) < count else session[:count]
-        rows = self._timed(part, session, 1.0)
-        client = _zipf(chance, estate.inside_clients, visits, 0.8)
-        server = _zipf(chance, estate.inside_servers, visits, 0.8)
+        rows = timed(part, session, 1.0)
+        client = zipf(chance, estate.inside_clients, visits, 0.8)
+        server = zipf(chance, estate.inside_servers, visits, 0.8)
         denied = chance.random(visits) < inside.denied
         # Whoever is denied asks for the same in vain each time: the client decides what it is.
         port = np.where(
@@ -218,7 +198,7 @@ class Background:
         per_slice = int(self.order.slice_rows * share)
         number = part.number * per_slice + np.arange(count)
         per_us = self.order.rows * share / self.order.span_us
-        a_round = max(1, int(per_us * every_seconds * _SECOND / 3)) * 3
+        a_round = max(1, int(per_us * every_seconds * SECOND_US / 3)) * 3
         step = part.span_us / count
         rows["time_us"] = part.from_us + (np.arange(count) * step).astype(np.int64)
         return rows, number % a_round
@@ -231,9 +211,9 @@ class Background:
         sizes = np.where(horizontal, chance.integers(*scans.hosts, most), chance.integers(*scans.ports, most))
         session = np.repeat(np.arange(most), sizes)
         session = np.resize(session, count) if len(session) < count else session[:count]
-        rows = self._timed(part, session, scans.gap_seconds)
+        rows = timed(part, session, scans.gap_seconds)
         broad = horizontal[session]
-        nth = _number_in(session)
+        nth = number_in(session)
         base = chance.integers(0, estate.servers, most)
         rows["source"] = public(chance.integers(0, PUBLIC, most))[session]
         port = chance.integers(1, 65_536, most)
@@ -252,27 +232,6 @@ class Background:
         rows["destination_port"] = self._probed(chance, part.rows)
         rows["protocol"] = TCP
         self._at_servers(rows, chance.integers(0, self.estate.servers, part.rows), chance)
-        return rows
-
-    def _timed(self, part: Slice, session: Numbers, gap_seconds: float) -> Rows:
-        """Give rows their times: a session begins at any moment at which it still ends inside the slice."""
-        rows = empty(len(session))
-        if not len(session):
-            return rows
-        gaps = (part.chance.exponential(gap_seconds, len(session)) * _SECOND).astype(np.int64)
-        first = _first_of(session)
-        gaps[first] = 0
-        passed = np.cumsum(gaps)
-        starts = np.flatnonzero(first)
-        lengths = np.diff([*starts, len(session)])
-        since = passed - np.repeat(passed[starts], lengths)
-        longest = min(_LONGEST_US, part.span_us // 2)
-        lasts = since[np.append(starts[1:] - 1, len(session) - 1)]
-        squeeze = np.minimum(1.0, longest / np.maximum(lasts, 1))
-        since = (since * np.repeat(squeeze, lengths)).astype(np.int64)
-        begins = (part.chance.random(len(starts)) * (part.span_us - lasts * squeeze)).astype(np.int64)
-        rows["time_us"] = part.from_us + np.repeat(begins, lengths) + since
-        rows["source_port"] = part.chance.integers(1024, 65_536, len(session))
         return rows
 
     def _at_servers(self, rows: Rows, server: Numbers, chance: np.random.Generator) -> None:
@@ -303,32 +262,6 @@ def _as_pings(rows: Rows, pings: npt.NDArray[np.bool_]) -> None:
 def _send_again(rows: Rows, session: Numbers, again: npt.NDArray[np.bool_]) -> None:
     """Make the last row of some sessions the repetition of the one before, a second later, as a kernel's SYN."""
     last = np.append(session[1:] != session[:-1], True)[: len(session)]
-    which = np.flatnonzero(last & ~_first_of(session) & again[session])
+    which = np.flatnonzero(last & ~first_of(session) & again[session])
     for name in ("destination_port", "source_port", "protocol"):
         rows[name][which] = rows[name][which - 1]
-
-
-def _first_of(session: Numbers) -> npt.NDArray[np.bool_]:
-    """Mark the first row of each session."""
-    first = np.ones(len(session), bool)
-    first[1:] = session[1:] != session[:-1]
-    return first
-
-
-def _number_in(session: Numbers) -> Numbers:
-    """Number the rows of each session from 0."""
-    starts = np.flatnonzero(_first_of(session))
-    counted: Numbers = np.arange(len(session)) - np.repeat(starts, np.diff([*starts, len(session)]))
-    return counted
-
-
-def _zipf(chance: np.random.Generator, among: int, count: int, skew: float) -> Numbers:
-    """Draw numbers below `among` by Zipf's law, by the inverse of its continuous form."""
-    drawn = chance.random(count)
-    if abs(skew - 1.0) < 1e-9:
-        found = np.exp(drawn * np.log(among + 1.0))
-    else:
-        power = 1.0 - skew
-        found = (1.0 + drawn * ((among + 1.0) ** power - 1.0)) ** (1.0 / power)
-    drawn_below: Numbers = np.minimum(found.astype(np.int64) - 1, among - 1)
-    return drawn_below

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from knockwatch.emulation import EmulationError, Order
-from knockwatch.emulation.estate import FIRST_INSIDE_SERVER, FIRST_SERVER, Estate
+from knockwatch.emulation.doors import doors_of
+from knockwatch.emulation.estate import FIRST_SERVER, Estate
 from knockwatch.emulation.rates import Rates
 from knockwatch.emulation.stream import (
     ICMP,
@@ -23,18 +24,14 @@ from knockwatch.emulation.stream import (
     empty,
     number_of,
 )
-from knockwatch.lab.data import load
 from knockwatch.lab.plan import Door, Event, Host, Plan, pool, port_of
 from knockwatch.lab.sending import lines_of, spelt, steps_of
-from knockwatch.lab.variants import SLOW_TOOLS, at_random, failure, scan, uses
+from knockwatch.lab.variants import SLOW_TOOLS, failure, scan, uses
 
-LONGEST_SECRET = 8
 USERS, ENTRIES, FAILURES = (3, 5), (2, 6), (1, 3)
 """How many users a door has, how often each enters, and how many tries of strangers fail: least and most."""
 VISITORS = 0.4
 """Part of the users who are met at other servers' web pages, too."""
-INSIDE_EVERY = 5
-"""One of so many sites of doors stands in the inside network, and is used from there."""
 _SECOND = 1_000_000
 _SLOT_US = 900 * _SECOND
 _AT_ONCE_US = (80, 500)
@@ -100,7 +97,7 @@ def plant(order: Order, rates: Rates, estate: Estate) -> Planted:
     """
     pick = random.Random(f"{order.seed} planted")  # noqa: S311
     sowing = _Sowing(order, rates, estate, pick)
-    plan = _plan(order, estate, pick)
+    plan = doors_of(order, estate, pick)
     for door in plan.doors.values():
         _use(sowing, plan, door)
     for host in plan.hosts.values():
@@ -112,38 +109,6 @@ def plant(order: Order, rates: Rates, estate: Estate) -> Planted:
         )
     labels = sorted(sowing.labels, key=lambda label: (label["start"], label["id"]))
     return Planted(plan, rows, labels)
-
-
-def _plan(order: Order, estate: Estate, pick: random.Random) -> Plan:
-    """Make up as many doors as wanted, each site of them on servers of its own."""
-    lab = load()
-    hosts: dict[str, Host] = {}
-    doors: dict[str, Door] = {}
-    free = iter(pick.sample(range(estate.servers), estate.servers))
-    inside = iter(range(estate.inside_servers, 65_000))
-    for site in itertools.count():
-        made = at_random(lab, order.seed * 1_000 + site, longest=LONGEST_SECRET)
-        peered = {door.peer for door in made.doors.values()}
-        for door in made.doors.values():
-            if len(doors) == order.doors:
-                scanners = {name: host for name, host in lab.hosts.items() if name == "scanner"}
-                return Plan({**scanners, **hosts}, doors, {}, lab.tools, order.seed)
-            if door.signal != "sequence" or 4 not in door.versions or door.peer or door.name in peered:
-                continue
-            name = f"{door.host}x{site}"
-            if name not in hosts:
-                within = site % INSIDE_EVERY == INSIDE_EVERY - 1
-                number = next(inside, None) if within else next(free, None)
-                if number is None:
-                    raise EmulationError(f"{order.doors} doors need more servers: ask for more --rows")
-                first = FIRST_INSIDE_SERVER if within else FIRST_SERVER
-                hosts[name] = made.hosts[door.host].model_copy(
-                    update={"name": name, "addresses": (address_of(first + number),)}
-                )
-            renamed = f"{door.name} {site}"
-            facts = {"name": renamed, "host": name, "versions": (4,)}
-            doors[renamed] = door.model_copy(update=facts)
-    raise AssertionError("sites are endless")
 
 
 def _use(sowing: _Sowing, plan: Plan, door: Door) -> None:
