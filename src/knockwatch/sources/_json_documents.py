@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -18,38 +19,56 @@ from knockwatch.sources import Batch, Reading
 BATCH_RECORDS = 5_000
 MAX_RECORD = 16 << 20
 """Longest record read, in bytes: a crafted one must not fill memory."""
+MAX_DIGITS = 600
+"""Digits of the longest whole number read: ijson's parser in C follows a null pointer at one that Python refuses,
+which is from 640 digits on at the lowest (sys.set_int_max_str_digits)."""
+_LONG_NUMBER = re.compile(rb"(?<=[\s:,\[])-?[0-9]{%d}" % MAX_DIGITS)
+_SPACING = MAX_DIGITS // 6
+_LIKELY = re.compile(rb"[0-9]{5}")
+"""What stands in every `_SPACING`th byte where such a number is, and hardly anywhere else."""
 MISFITS = {"line": pl.Int64(), "text": pl.String()}
 
 Record = tuple[int, Any]
 
 
 class Stream:
-    """A file's bytes for the JSON reader, made valid UTF-8, which stops in a record that is too long."""
+    """A file's bytes for the JSON reader, made valid UTF-8, which stops in a record or a number that is too long."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
         self._rest = b""
+        self._before = b" "
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
         self.since_record = 0
         self.malformed = 0
+        self.long_number = False
         self.fault: tuple[int, str] | None = None
 
     def read(self, size: int) -> bytes:
         """Give the next bytes; none where the file or a bearable record ends."""
         if size == 0 or self.since_record > MAX_RECORD:
             return b""
-        while not self._rest:
+        while not self._rest and not self.long_number:
             chunk = next(self._chunks, None)
             text = self._decoder.decode(chunk or b"", final=chunk is None)
             # A replacement character that the file itself holds counts too; both are rare.
             self.malformed += text.count("\ufffd")
-            self._rest = text.encode()
+            self._rest = self._bearable(text.encode())
             if chunk is None:
                 break
         piece = self._rest[:size]
         self._rest = self._rest[len(piece) :]
         self.since_record += len(piece)
         return piece
+
+    def _bearable(self, data: bytes) -> bytes:
+        """Give what stands before a number that is too long; all where there is none."""
+        whole = self._before + data
+        self._before = whole[-MAX_DIGITS - 2 :]
+        if not _LIKELY.search(whole[::_SPACING]) or (found := _LONG_NUMBER.search(whole)) is None:
+            return data
+        self.long_number = True
+        return data[: max(found.start() + len(data) - len(whole), 0)]
 
 
 def records_of(stream: Stream, prefix: str) -> Iterator[Record]:
@@ -65,9 +84,14 @@ def records_of(stream: Stream, prefix: str) -> Iterator[Record]:
             stream.since_record = 0
             yield number, record
     except (ijson.JSONError, UnicodeDecodeError) as error:
-        long = stream.since_record > MAX_RECORD
-        why = f"longer than {MAX_RECORD} bytes" if long else _first_line(error)
-        stream.fault = (number + 1, why)
+        stream.fault = (number + 1, _why(stream, error))
+
+
+def _why(stream: Stream, error: Exception) -> str:
+    """Say why nothing more could be read."""
+    if stream.long_number:
+        return f"a number of more than {MAX_DIGITS} digits"
+    return f"longer than {MAX_RECORD} bytes" if stream.since_record > MAX_RECORD else _first_line(error)
 
 
 def _first_line(error: Exception) -> str:

@@ -6,7 +6,6 @@ A key is written as a path (``flow.pkts_toserver``); a record may nest it or hav
 from __future__ import annotations
 
 import codecs
-import io
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
@@ -188,7 +187,7 @@ def prefix_of(head: Head, holders: Sequence[str] = HOLDERS) -> str | None:
     if not start.startswith(b"{"):
         return None
     try:
-        for prefix, event, _ in ijson.parse(io.BytesIO(start), multiple_values=True):
+        for prefix, event, _ in ijson.parse(Stream(iter([start])), multiple_values=True):
             if event == "start_array" and prefix in holders:
                 return f"{prefix}.item"
     except ijson.JSONError:

@@ -7,7 +7,6 @@ Defender's), or objects one after the other that span lines. Records are read on
 from __future__ import annotations
 
 import codecs
-import io
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
@@ -90,7 +89,7 @@ def _prefix(start: bytes) -> str | None:
         return "item"
     known = {name for table in SHAPES for name in columns(table)}
     try:
-        for prefix, event, value in ijson.parse(io.BytesIO(start), multiple_values=True):
+        for prefix, event, value in ijson.parse(Stream(iter([start])), multiple_values=True):
             if event == "start_array" and prefix in HOLDERS:
                 return f"{prefix}.item"
             if prefix == "" and event == "map_key" and str(value).split(" [")[0] in known:
