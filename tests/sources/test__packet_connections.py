@@ -290,7 +290,7 @@ def test_facts_survive_the_end_of_a_piece(tmp_path: Path, monkeypatch: pytest.Mo
     packets = [tcp(SYN), tcp(SYN | ACK, back=True), tcp(ACK | PSH, payload=b"SSH-2.0-x\r\n"), *[tcp(ACK)] * 9]
     whole = _rows(tmp_path, *packets)
     text = (tmp_path / "evidence").read_bytes()
-    monkeypatch.setattr("knockwatch.evidence.Evidence.chunks", lambda _: iter(_halves(text)))
+    monkeypatch.setattr("knockwatch.evidence.Evidence.chunks", lambda *_: iter(_halves(text)))
 
     assert read_text(SOURCE, tmp_path, text).rows("connections") == whole
     assert whole[0]["payload_length"] == 11
@@ -304,7 +304,7 @@ def test_only_so_many_connections_are_held(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(_packet_connections, "OPEN_CONNECTIONS", 5)
     _rows(tmp_path, *(tcp(SYN, ports=(port, 22)) for port in range(1, 101)))
     text = (tmp_path / "evidence").read_bytes()
-    monkeypatch.setattr("knockwatch.evidence.Evidence.chunks", lambda _: iter(_halves(text)))
+    monkeypatch.setattr("knockwatch.evidence.Evidence.chunks", lambda *_: iter(_halves(text)))
     rows = read_text(SOURCE, tmp_path, text).rows("connections")
 
     assert [row["source_port"] for row in rows] == list(range(1, 101))
@@ -319,7 +319,7 @@ def test_a_silent_connection_is_given_up_but_a_session_is_held(
     timed = [(10.0, packet) for packet in session] + [(10.5, probe), (11.0, udp()), (11.0, udp())]
     _rows(tmp_path, *timed, *((600.0, udp(ports=(port, 53))) for port in range(1, 50)), (601.0, tcp(ACK)))
     text = (tmp_path / "evidence").read_bytes()
-    monkeypatch.setattr("knockwatch.evidence.Evidence.chunks", lambda _: iter(_halves(text)))
+    monkeypatch.setattr("knockwatch.evidence.Evidence.chunks", lambda *_: iter(_halves(text)))
     rows = read_text(SOURCE, tmp_path, text).rows("connections")
     tcps = [
         (row["destination_port"], row["outcome"], row["packets_sent"])

@@ -504,7 +504,7 @@ def test_where_the_pieces_are_cut_does_not_matter(
 ) -> None:
     whole = read(SOURCE, SAMPLE).tables["connections"]
     pieces = [text[start : start + size] for start in range(0, len(text), size)]
-    monkeypatch.setattr("knockwatch.evidence.Evidence.chunks", lambda _: iter(pieces))
+    monkeypatch.setattr("knockwatch.evidence.Evidence.chunks", lambda *_: iter(pieces))
     found = read_text(SOURCE, tmp_path, text)
 
     assert found.tables["connections"].sort("line").equals(whole)

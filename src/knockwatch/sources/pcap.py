@@ -19,6 +19,8 @@ from knockwatch.sources._packets import REASONS, packets_of
 
 Item = TypeVar("Item")
 
+_PIECE_BYTES = 16 << 20
+"""Read at a time: what is done once for each piece, and to wait for each other, costs less the fewer there are."""
 _SHOWN = 24
 """Bytes of a frame that is not understood which are shown."""
 
@@ -47,7 +49,7 @@ class Pcap:
         connections, reader = PacketConnections(), CaptureReader()
 
         def pieces() -> Iterator[tuple[int, pl.DataFrame | None, Prepared]]:
-            for frames in reader.read(reading.evidence.chunks()):
+            for frames in reader.read(reading.evidence.chunks(_PIECE_BYTES)):
                 packets, bad = packets_of(frames)
                 misfits = _misfits(frames, bad) if bad.any() else None
                 yield len(frames.start), misfits, connections.prepare(frames, packets)
