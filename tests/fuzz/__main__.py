@@ -55,7 +55,9 @@ def fault_of(source: Source, path: Path) -> str | None:
         for other in sources():
             other.confidence(head)
         read(source, path)
-    except Exception:  # noqa: BLE001 - whatever a parser raises is a finding
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # noqa: BLE001 - whatever a parser raises is a finding; a panic of Polars is no Exception
         return traceback.format_exc()
     took = time.monotonic() - began
     return f"took {took:.0f} s" if took > SLOW_S else None

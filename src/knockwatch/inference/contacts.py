@@ -71,7 +71,7 @@ def contacts(rows: pl.DataFrame) -> pl.DataFrame:
         .then(pl.lit("icmp"))
         .when(pl.col("destination_port").is_null())
         .then(pl.col("protocol"))
-        .otherwise(pl.format("{}/{}", "protocol", "destination_port"))
+        .otherwise(pl.concat_str("protocol", pl.lit("/"), "destination_port"))
     )
     key = ["source_ip", "destination_ip", "step", "source_port"]
     # Sorted by a number for each key, rows of one contact stand side by side: no window over four columns is needed.

@@ -49,12 +49,9 @@ def log_in_messages(records: pl.DataFrame) -> pl.DataFrame:
     ssh = pl.col("program").str.contains(_SSH).fill_null(value=False) & pl.col("port").is_not_null()
     windows = ~ssh & pl.col("logon_type").is_not_null()
     succeeded = pl.col("succeeded")
-    by_ssh = pl.format(
-        "{} for {} from {} port {} ssh2",
+    by_ssh = pl.concat_str(
         pl.when(succeeded).then(pl.lit("Accepted authentication")).otherwise(pl.lit("Failed authentication")),
-        "account",
-        "address",
-        "port",
+        *(pl.lit(" for "), "account", pl.lit(" from "), "address", pl.lit(" port "), "port", pl.lit(" ssh2")),
     )
     who = (pl.col("account"), pl.col("program"), pl.col("address"))
     message = (

@@ -49,7 +49,9 @@ def read(found: pl.DataFrame, clock: Clock) -> tuple[pl.DataFrame, pl.DataFrame]
         pl.when(icmp).then(code).alias("icmp_code"),
         pl.when(icmp).then(None).otherwise("destination_port").alias("destination_port"),
         pl.when(dropped).then(pl.lit(DENIED)).alias("said"),
-        pl.when(dropped).then(pl.coalesce("event", pl.format("status {}", "status"))).alias("action"),
+        pl.when(dropped)
+        .then(pl.coalesce("event", pl.concat_str(pl.lit("status "), "status")))
+        .alias("action"),
     )
     return flows(told.drop("last", "duration", "letters", "status", "event"), clock)
 

@@ -153,5 +153,5 @@ def _columns() -> list[pl.Expr]:
         .then(pl.lit("Sysmon"))
         .otherwise(pl.lit("Windows Filtering Platform"))
         .alias("product"),
-        pl.when(~sysmon).then(pl.format("FilterRTID={}", "FilterRTID")).alias("rule"),
+        pl.when(~sysmon).then(pl.concat_str(pl.lit("FilterRTID="), "FilterRTID")).alias("rule"),
     ]

@@ -160,7 +160,8 @@ def _changes(events: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
         *("line", "time_us", "time", "host"),
         pl.when(raw).then(pl.lit("socket-opened")).otherwise(pl.lit("listener-opened")).alias("kind"),
         "actor",
-        pl.when(raw).then(pl.format("raw socket ({})", "kind")).alias("rule_text"),
+        # Not pl.format: Polars 2.1 panics in it where a branch of few rows comes in several chunks.
+        pl.when(raw).then(pl.concat_str(pl.lit("raw socket ("), "kind", pl.lit(")"))).alias("rule_text"),
         pl.col("LocalAddress").alias("destination_ip"),
         "protocol",
         pl.when(~raw).then("LocalPort").alias("port"),
