@@ -85,6 +85,18 @@ def test_one_call_a_port_is_one_sequence(workspace: Workspace) -> None:
     assert finding.note == "alice on ws1 ran hping3 at 203.0.113.10: tcp/7000, tcp/8000, tcp/9000."
 
 
+def test_packets_with_a_payload_of_their_own_are_no_steps_of_a_sequence(workspace: Workspace) -> None:
+    commands = (
+        "hping3 -2 -p 5353 -c 1 -d 16 -E /tmp/word 203.0.113.10",
+        "nping --udp -p 33434 -c 1 --data-string call-me 203.0.113.10",
+        "hping3 -S -p 9389 -c 1 --data=8 203.0.113.10",
+    )
+    put(workspace, "processes", [process(one, after=after) for after, one in enumerate(commands)])
+    told = sorted(found(workspace, DETECTION), key=lambda finding: finding.start_us)
+    assert [finding.sequence for finding in told] == [("udp/5353",), ("udp/33434",), ("tcp/9389",)]
+    assert {finding.signal for finding in told} == {"magic-packet"}
+
+
 def test_calls_that_begin_again_or_after_a_pause_are_several(workspace: Workspace) -> None:
     ports = (7000, 8000, 9000, 7000, 8000, 9000)
     rows = [

@@ -20,6 +20,8 @@ _NO_KNOCK = frozenset(
 )
 _KNOCK_VALUED = frozenset({"-d", "--delay"})
 _FWKNOP_VALUED = frozenset({"-D", "--destination", "-A", "--access", "-p", "--server-port"})
+_HPING_PAYLOAD = frozenset({"-d", "--data", "-E", "--file", "-e", "--sign"})
+_NPING_PAYLOAD = frozenset({"--data", "--data-string", "--data-length"})
 _HPING_VALUED = frozenset(
     [f"-{letter}" for letter in "aCcdEegIiKkLMmNOopstw"]
     + [
@@ -55,12 +57,15 @@ class Sent:
         What is sent, as ``tcp/7000`` or ``icmp``.
     door
         What it asks to have opened.
+    payload
+        Whether a packet crafter is told what to put into the packet.
     """
 
     tool: str
     target: str | None = None
     steps: tuple[str, ...] = ()
     door: str | None = None
+    payload: bool = False
 
     @property
     def address(self) -> str | None:
@@ -126,7 +131,8 @@ def _hping3(words: Sequence[str]) -> Sent:
         return Sent("hping3", plain[-1] if plain else None, told)
     protocol = "udp" if flags & {"-2", "--udp"} else "tcp"
     port = (_value(words, "-p", "--destport") or "").lstrip("+")
-    return Sent("hping3", plain[-1] if plain else None, _steps([port], protocol))
+    payload = any(word.partition("=")[0] in _HPING_PAYLOAD for word in words)
+    return Sent("hping3", plain[-1] if plain else None, _steps([port], protocol), payload=payload)
 
 
 def _nping(words: Sequence[str]) -> Sent:
@@ -138,7 +144,8 @@ def _nping(words: Sequence[str]) -> Sent:
     if "--icmp" in flags:
         odd = flags & _NPING_ODD or _value(words, "--data-length", "--data-length") not in {None, _PING_BYTES}
         return Sent("nping", target, ("icmp",) if odd else ())
-    return Sent("nping", target, _steps(ports, protocol))
+    payload = any(word.partition("=")[0] in _NPING_PAYLOAD for word in words)
+    return Sent("nping", target, _steps(ports, protocol), payload=payload)
 
 
 _READERS: Mapping[str, Callable[[Sequence[str]], Sent]] = {

@@ -31,6 +31,8 @@ _SYN_OPTIONS = ("--syn", "-S", "--tcp")
 _TELLING_ARGUMENTS = ("--knock-port", "-knock", "/etc/knockd.conf", "knockd.conf")
 
 _SIGNALS: Mapping[str, Signal] = {"knock": "sequence", "fwknop": "spa"}
+_WHOLE = frozenset({"spa", "magic-packet"})
+"""Signals of one packet, which is no step of a sequence."""
 _SAME_US = 2_000_000
 """How far records of one start may lie apart: a shell, its wrapper and the client itself, and doubled exports."""
 _LONGEST_COMMAND = 8000
@@ -225,12 +227,19 @@ def _finding(
         host=row["host"],
         door=sent.door if sent else None,
         sequence=sent.steps if sent else (),
-        signal=_SIGNALS.get(sent.tool) if sent else None,
+        signal=_signal(sent),
         user=row["user"],
         command_line=command_line,
         note=note,
         pointers=(Pointer("processes", row["file"], row["line"], row["time_us"]),),
     )
+
+
+def _signal(sent: Sent | None) -> Signal | None:
+    """Say what kind of signal a client sends; a packet with a payload of its own is one by itself."""
+    if sent is None:
+        return None
+    return "magic-packet" if sent.payload and len(sent.steps) == 1 else _SIGNALS.get(sent.tool)
 
 
 def _once(told: Iterable[Finding]) -> Iterator[Finding]:
@@ -262,7 +271,7 @@ def _chained(told: Iterable[Finding], gap_us: int, most: int) -> Iterator[Findin
     for finding in sorted(told, key=lambda finding: finding.start_us):
         tool = _aim(finding).partition(":")[0]
         key = (finding.host, finding.user, finding.destination, tool)
-        if len(finding.sequence) != 1 or finding.signal == "spa" or finding.sequence == ("icmp",):
+        if len(finding.sequence) != 1 or finding.signal in _WHOLE or finding.sequence == ("icmp",):
             yield finding
             continue
         known = open_.get(key)
