@@ -167,6 +167,54 @@ def test_steps_are_told_from_what_machines_send_by_themselves() -> None:
     assert not unasked(("tcp/445", "tcp/7000"))
 
 
+def _with_words(step: str, *words: bytes) -> Log:
+    """Let strangers be refused, and users enter after one packet each that carries a word."""
+    log = closed_to_the_internet("tcp/8339")
+    for number, word in enumerate(words):
+        user, at = f"203.0.113.{50 + number}", 1000.0 * (number + 1)
+        log.add(at, user, step, "unanswered", payload_length=len(word), payload_head=word[:32].hex())
+        log.enter(at + 1, user, "tcp/8339")
+    return log
+
+
+MDNS = bytes.fromhex("000000000001000000000000095f7365727669636573075f646e732d7364045f")
+
+
+@pytest.mark.parametrize(
+    ("step", "words", "status", "signal"),
+    [
+        ("udp/5353", (b"open-71c9", b"open-71c9"), "alert", "magic-packet"),
+        ("udp/9", (b"open-71c9", b"open-71c9"), "alert", "magic-packet"),
+        ("tcp/9389", (b"open-71c9", b"open-71c9"), "alert", "magic-packet"),
+        ("udp/9", (b"open-71c9", b"open-0000"), "lead", "sequence"),
+        ("udp/9", (b"x", b"x"), "lead", "sequence"),
+        ("udp/9", (b"open-71c9",), "lead", "sequence"),
+        ("udp/5353", (MDNS, MDNS), "lead", "sequence"),
+        ("udp/5353", (MDNS, MDNS, MDNS), "lead", "sequence"),
+    ],
+)
+def test_the_same_word_of_two_users_is_a_signal_unless_machines_say_it(
+    step: str, words: tuple[bytes, ...], status: str, signal: str
+) -> None:
+    case = only_door(_with_words(step, *words))
+    assert (case.status, case.signal, case.sequence) == (status, signal, [step])
+
+
+@pytest.mark.parametrize(
+    ("payload", "signal"),
+    [(b"\0" * 200, "icmp"), (b"dGhpcyBpcyBubyBwYWNrZXQ=" * 9, "spa"), (None, "spa")],
+)
+def test_a_large_ping_is_authorization_only_if_it_may_carry_base_64(
+    payload: bytes | None, signal: str
+) -> None:
+    log = closed_to_the_internet()
+    for number in range(2):
+        user, at = f"203.0.113.{50 + number}", 1000.0 * (number + 1)
+        head = payload[:32].hex() if payload else None
+        log.add(at, user, "icmp", "unanswered", payload_length=200, payload_head=head).enter(at + 1, user)
+    assert only_door(log).signal == signal
+
+
 def test_a_port_mistyped_is_told_from_another() -> None:
     assert mistyped(("tcp/2222", "tcp/222", "tcp/2"), "tcp/22")
     assert mistyped(("tcp/4434", "tcp/444"), "tcp/443")

@@ -24,6 +24,8 @@ STEP = 5
 STEPS_MAX = 15
 SIGNED = 25
 """A packet that hardly anything else sends, and an entry after it."""
+TOKEN = 15
+"""The same bytes from several users: as much as a signal of several steps."""
 PROVEN = 15
 UNLIKELY = 5
 CHANCE_SMALL = 0.1
@@ -64,13 +66,16 @@ def judge_door(story: Story) -> Verdict:
 def _one_step_told(story: Story) -> bool:
     """Tell whether a signal of one packet is seen often enough to be one.
 
-    A ping of an odd size is one the second time. Any other packet may precede a visit for many reasons: it must have
-    made the difference for someone who had been refused, or have served several users.
+    A ping of an odd size is one the second time, and so are the same bytes from two users, which no protocol has. Any
+    other packet may precede a visit for many reasons: it must have made the difference for someone who had been
+    refused, or have served several users.
     """
     facts = story.facts
     uses, users = facts.get("uses", 0), facts.get("users", 0)
     if story.signal == "icmp":
         return bool(facts.get("odd_ping")) and uses > 1
+    if facts.get("token") and users > 1:
+        return True
     return (uses > 1 and bool(facts.get("refused_first"))) or (uses >= ONE_STEP_USES and users > 1)
 
 
@@ -103,6 +108,11 @@ def _parts(story: Story) -> Iterator[Part]:
             story.signal == "spa" and not facts.get("signed"),
             "one packet of the size of single packet authorization",
             STEPS_MAX,
+        ),
+        (
+            facts.get("token") and facts.get("users", 0) > 1,
+            "several users sent one packet with the same payload",
+            TOKEN,
         ),
         (facts.get("signed"), "the packet before the entry has a format that is known", SIGNED),
         (facts.get("proven"), "another signal proves that the service is a door", PROVEN),

@@ -162,6 +162,7 @@ def _log_ins(messages: ir.Table) -> ir.Table:
         "clock_us": ibis.null("int64"),
         "icmp_type": ibis.null("int32"),
         "payload_length": ibis.null("int32"),
+        "payload_head": ibis.null("string"),
     }
     known: dict[str, Any] = {
         "source_ip": rows.source,
@@ -234,6 +235,7 @@ def _of_door(door: doors.Door, host: str | None, thresholds: Thresholds) -> Find
         "not_needed": door.unexplained > thresholds.door_unexplained_share_max * door.sessions,
         "odd_ping": door.odd,
         "signed": door.signed,
+        "token": door.token,
         "unasked": door.unasked,
         "mistyped": door.mistyped,
         "regular": door.regular,

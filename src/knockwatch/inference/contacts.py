@@ -37,6 +37,7 @@ COLUMNS = (
     "outcome",
     "icmp_type",
     "payload_length",
+    "payload_head",
     "forwarded",
     "file",
     "line",
@@ -58,8 +59,8 @@ def contacts(rows: pl.DataFrame) -> pl.DataFrame:
     polars.DataFrame
         `source_ip`, `destination_ip`, `step` (``tcp/7000``, ``icmp``), `time_us` (first, best clock), `accepted_us`
         (when it was answered, null if never), `closed` (some row says it was not answered), `payload_length`,
-        `signed`, `exact` (finer than a second), `skew_us` (largest correction of a recorder's clock), and `pointers`
-        (list of struct(file, line)); in order of time.
+        `payload_head` (hexadecimal), `signed`, `exact` (finer than a second), `skew_us` (largest correction of a
+        recorder's clock), and `pointers` (list of struct(file, line)); in order of time.
     """
     if rows.is_empty():
         return _EMPTY.clone()
@@ -98,6 +99,7 @@ def contacts(rows: pl.DataFrame) -> pl.DataFrame:
             ).alias("accepted_us"),
             pl.col("outcome").is_in(CLOSED).any().alias("closed"),
             pl.col("payload_length").max(),
+            pl.col("payload_head").drop_nulls().first(),
             pl.col("signed").any(),
             pl.col("exact").any(),
             pl.col("skew_us").abs().max(),
@@ -185,6 +187,7 @@ _EMPTY = pl.DataFrame(
         "accepted_us": pl.Int64,
         "closed": pl.Boolean,
         "payload_length": pl.Int32,
+        "payload_head": pl.String,
         "signed": pl.Boolean,
         "exact": pl.Boolean,
         "skew_us": pl.Int64,

@@ -6,6 +6,7 @@ numbers that a score is made of.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,7 +14,7 @@ import polars as pl
 
 from knockwatch.config import Thresholds
 from knockwatch.detections import Signal
-from knockwatch.inference.innocence import mistyped, odd_ping, regular, unasked
+from knockwatch.inference.innocence import mistyped, odd_ping, regular, token, unasked
 from knockwatch.inference.relays import Relays
 from knockwatch.inference.secrets import agreements, common, contains
 from knockwatch.inference.sessions import Contact, Use, by_source, entries, tries
@@ -22,6 +23,7 @@ SPA_PORT = 62201
 """fwknop's default (fwknop's client/fwknop_common.h)."""
 SPA_BYTES = range(140, 1501)
 """Lengths that fwknopd accepts (fwknop's server/fwknopd_common.h)."""
+_BASE64 = re.compile(rb"[A-Za-z0-9+/=]+")
 
 
 @dataclass
@@ -76,7 +78,7 @@ class Door:
     @property
     def unasked(self) -> bool:
         """Whether the secret is nothing but what machines send by themselves."""
-        return unasked(self.secret) and not self.odd
+        return unasked(self.secret) and not (self.odd or self.token)
 
     @property
     def mistyped(self) -> bool:
@@ -89,6 +91,11 @@ class Door:
         return set(self.secret) == {"icmp"} and all(
             odd_ping(contact) for use in self.uses for contact in use.contacts
         )
+
+    @property
+    def token(self) -> bool:
+        """Whether the signal is one packet with a payload that all uses have in common, as a word that opens."""
+        return len(self.secret) == 1 and token(self.uses, self.secret[0])
 
     @property
     def signed(self) -> bool:
@@ -221,11 +228,19 @@ def signal_of(secret: Sequence[str], uses: Sequence[Use]) -> Signal:
         if contact.step in secret and contact.payload_length is not None
     }
     large = bool(lengths) and all(length in SPA_BYTES for length in lengths)
+    if all(step == "icmp" for step in secret):
+        return "spa" if len(secret) == 1 and large and _encoded(uses) else "icmp"
+    if len(secret) == 1 and token(uses, secret[0]):
+        return "magic-packet"
     if len(secret) == 1 and (large or (not lengths and secret[0] == f"udp/{SPA_PORT}")):
         return "spa"
-    if all(step == "icmp" for step in secret):
-        return "icmp"
     return "sequence"
+
+
+def _encoded(uses: Sequence[Use]) -> bool:
+    """Tell whether all pings may carry base 64, as fwknop's do: others are large for other reasons."""
+    heads = [contact.payload_head for use in uses for contact in use.contacts if contact.step == "icmp"]
+    return all(_BASE64.fullmatch(bytes.fromhex(head)) for head in heads if head)
 
 
 def _relayed(

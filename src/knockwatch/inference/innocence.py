@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib.resources import files
 from itertools import pairwise
 from statistics import median
 
@@ -16,6 +20,8 @@ UNASKED = frozenset(
     {"icmp", "tcp/135", "tcp/139", "tcp/445", "tcp/515", "tcp/631", "tcp/7680", "tcp/9100"}
 ) | {f"udp/{port}" for port in (53, 123, 137, 138, 161, 1900, 3702, 5353, 5355)}
 """What machines send by themselves to whatever host they meet: names, file shares, printers, updates, discovery."""
+TOKEN_DIGITS = 8
+"""Hexadecimal digits of the shortest payload that two may not have in common by chance."""
 SHARES = frozenset({"tcp/139", "tcp/445"})
 WEB_SHARES = frozenset({"tcp/80", "tcp/443"})
 """Windows tries a share over the web as well, where file sharing is closed (WebDAV redirector)."""
@@ -32,6 +38,30 @@ def unasked(steps: Iterable[str]) -> bool:
     if sent & SHARES:
         sent -= WEB_SHARES
     return sent <= UNASKED
+
+
+def token(uses: Sequence[Use], step: str) -> bool:
+    """Tell whether several uses of a single packet carry the same payload, which nobody sends by himself.
+
+    Of a TCP port that gave no answer the payload was in the SYN, where hardly anyone has one; a datagram counts unless
+    it is what the port's own protocol sends.
+    """
+    sent = [contact for use in uses for contact in use.contacts if contact.step == step]
+    heads = {contact.payload_head or "" for contact in sent}
+    if step == "icmp" or len(uses) < 2 or len(heads) != 1:
+        return False
+    (head,) = heads
+    return len(head) >= TOKEN_DIGITS and not any(re.search(one, head) for one in _asked().get(step, ()))
+
+
+@cache
+def _asked() -> dict[str, list[str]]:
+    """Load what payloads begin with that machines send by themselves, by their step."""
+    text = (files("knockwatch.content") / "signals" / "unasked_payloads.csv").read_text("utf-8")
+    found: dict[str, list[str]] = defaultdict(list)
+    for row in csv.DictReader(text.splitlines()):
+        found[row["step"]].append(row["payload_head"])
+    return found
 
 
 def mistyped(steps: Iterable[str], service: str) -> bool:

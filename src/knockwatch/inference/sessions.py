@@ -28,6 +28,7 @@ _TOLD = (
     "payload_length",
     "skew_us",
     "signed",
+    "payload_head",
 )
 """The columns of `contacts` that a `Contact` takes, after its places."""
 
@@ -46,6 +47,7 @@ class Contact:
     payload_length: int | None
     skew_us: int
     signed: bool = False
+    payload_head: str | None = None
 
     @property
     def session(self) -> bool:
