@@ -243,6 +243,12 @@ class Thresholds(_Section):
         description="most destinations that a host may connect to for one connection back to be told from its "
         "ordinary traffic: a server connects to few",
     )
+    callback_alike_max: int = Field(
+        default=10,
+        ge=1,
+        description="most sources that a host may have connected to after the very same packet for that packet to be "
+        "a signal: programs that announce themselves to a manager are many",
+    )
     monitor_cycles_min: int = Field(
         default=10,
         ge=3,

@@ -137,6 +137,38 @@ def test_peers_that_look_for_each_other_are_no_alert(tmp_path: Path) -> None:
     assert all(case.status == "lead" for case in cases([*sent, *met], tmp_path))
 
 
+def _called(sources: int) -> list[Packet]:
+    """Let a host connect to each of several sources after the same packet, at the same port."""
+    users = [f"192.0.2.{n + 1}" for n in range(sources)]
+    sent = [udp(b"open-5e02", at=n * 30, source=user, dport=33434) for n, user in enumerate(users)]
+    return sent + [p for n, user in enumerate(users) for p in back(n * 30 + 1, 4443, user, 53_000 + n)]
+
+
+@pytest.mark.parametrize(("sources", "status"), [(1, "alert"), (4, "alert"), (30, "lead")])
+def test_several_who_send_the_same_word_are_no_business_of_the_host(
+    sources: int, status: str, tmp_path: Path
+) -> None:
+    """Many are programs that announce themselves to a manager, which looks after them."""
+    (case,) = cases(_called(sources), tmp_path)
+
+    assert (case.status, len(case.entries)) == (status, sources)
+
+
+def test_who_sends_another_word_there_and_is_not_called_has_tried(tmp_path: Path) -> None:
+    stranger, tracer, other = "198.51.100.7", "198.51.100.8", "198.51.100.9"
+    tried = [
+        udp(b"open-0000", at=400, source=stranger, dport=33434),
+        udp(b"\0" * 32, at=410, source=tracer, dport=33434),
+        udp(b"open-0000", at=420, source=other, dport=9),
+    ]
+    (case,) = (case for case in cases([*_called(2), *tried], tmp_path) if case.kind == "callback")
+
+    assert [(one.source, one.complete) for one in case.attempts if not one.complete] == [(stranger, False)]
+    assert stranger not in {entry.source for entry in case.entries}
+    assert f"{stranger} sent something similar and was not called." in case.explanation
+    assert "connected to 192.0.2.1 and 192.0.2.2 right after" in " ".join(case.explanation)
+
+
 def test_the_lab_has_none(corpus: Path) -> None:
     with Workspace.temporary() as space:
         told = scan([str(corpus / "lab-a" / "pcap" / "mixed.pcap")], space).cases

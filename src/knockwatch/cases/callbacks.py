@@ -59,7 +59,8 @@ def tell_packet(story: Story) -> Iterator[str]:
 
 def tell_callback(story: Story) -> Iterator[str]:
     """Tell of a host that connected back."""
-    who, what = enumerated(story.sources), ", ".join(story.sequence)
+    who = enumerated(dict.fromkeys(entry.source for entry in story.entries))
+    what = ", ".join(story.sequence)
     count = times(max(1, int(story.facts.get("uses", 1))))
     yield f"{story.target} connected to {who} right after it had been sent {what}, {count}."
     if story.facts.get("exclusive"):
@@ -69,6 +70,9 @@ def tell_callback(story: Story) -> Iterator[str]:
         )
     else:
         yield f"{story.target} connects to others as well, so this may be a coincidence."
+    called = {entry.source for entry in story.entries}
+    if failed := [source for source in story.sources if source not in called]:
+        yield f"{enumerated(failed)} sent something similar and {'was' if len(failed) == 1 else 'were'} not called."
 
 
 def _of(finding: Finding, callback: Finding) -> bool:
@@ -88,6 +92,8 @@ def _story(key: tuple[str, ...], findings: list[Finding], hosts: Hosts) -> Story
         (use for finding in told for use in finding.uses), key=lambda use: (use.start_us, use.source)
     )
     sources = list(dict.fromkeys(use.source for use in uses))
+    entered = [use for use in uses if use.entry_us is not None]
+    called = {use.source for use in entered}
     host, destination = hosts.joined(most_common(f.host for f in findings), told[0].destination)
     packets = [finding for finding in findings if finding.facts.get("signature")]
     best = max(packets, key=lambda finding: finding.facts["signature"], default=told[0])
@@ -96,16 +102,18 @@ def _story(key: tuple[str, ...], findings: list[Finding], hosts: Hosts) -> Story
         key,
         by_time(findings),
         knocks=gather(knock for finding in told for knock in Knock.each(finding)),
-        actors=[Actor(source, host_names(None, source, hosts), opened=True) for source in sources],
+        actors=[
+            Actor(source, host_names(None, source, hosts), opened=source in called) for source in sources
+        ],
         sources=sources,
         destination=destination,
         host=host,
         signal=best.signal or told[0].signal,
         sequence=told[0].sequence,
-        entries=[Entry(use.entrant, rfc3339(use.entry_us), None, complete=True) for use in uses],
+        entries=[Entry(use.entrant, rfc3339(use.entry_us), None, complete=True) for use in entered],
         facts={
             **signature_facts(findings),
             "exclusive": all(f.facts["exclusive"] for f in told),
-            "uses": len(uses),
+            "uses": len(entered),
         },
     )

@@ -54,6 +54,7 @@ _BACK_OTHER = 2 | 4
 """Bits of a pair: a visit forth (1) and back (2), something else that began forth (4) and back (8)."""
 _SENT_AND_VISITED = 1 | 4
 _SAME_BACK = 2 | 8
+_SENT = 4 | 8
 _NO = ibis.literal(value=False)
 _PARTS = 64
 """Visitors of a service are told apart by this many remainders of their hashes: a lower bound of their number."""
@@ -94,6 +95,9 @@ def with_relevant(
     # Cached apart, since the engine would keep whole connections for two that read them in one query.
     with_log_ins = cached(there.select(d=hashed(there.destination_ip)).distinct())
     destinations = services.select("d").union(with_log_ins)
+    # Who sent the same to a host that connected back to others may have sent it in vain.
+    sent = narrow.filter((narrow.ways & _SENT) != 0).semi_join(back, "p")
+    called = cached(sent.filter(sent.service.notnull()).select("service").distinct())
     sure = found.filter(found.signature.isin(trusted()))
     pairs = _busy(narrow, told, least).union(back).union(sure.select(p=_pair(sure, hashed))).distinct()
     hosts = narrow.filter(narrow.visit).semi_join(back, "p").select("s").distinct()
@@ -102,7 +106,7 @@ def with_relevant(
     return {
         **tables,
         "signed": found,
-        "relevant": cached(_selected(connections, hashed, pairs, destinations, services)),
+        "relevant": cached(_selected(connections, hashed, pairs, destinations, services, called)),
         "peers": cached(connected(visits)),
     }
 
@@ -228,13 +232,17 @@ def _selected(
     pairs: ir.Table,
     destinations: ir.Table,
     services: ir.Table,
+    called: ir.Table,
 ) -> ir.Table:
-    """Select the rows of pairs, of destinations that may have a door, and of runs of packets."""
+    """Select the rows of pairs, of destinations that may have a door, of what is answered by a call, and of runs."""
     rows = with_facts(connections.mutate(d=hashed(connections.destination_ip), p=_pair(connections, hashed)))
-    whole = ~_ordinary(rows) | (rows.d ^ _number(rows)).isin(services.service)
+    service = rows.d ^ _number(rows)
+    whole = ~_ordinary(rows) | service.isin(services.service)
     at_door = (beginning(rows) & rows.d.isin(destinations.d) & whole).fill_null(_NO)
-    rows = rows.mutate(at_door=at_door)
-    kept = rows.filter(rows.at_door | rows.p.isin(pairs.p) | may_be_in_run(rows))
+    rows = rows.mutate(
+        at_door=at_door, called=(service.isin(called.service) & ~_ordinary(rows)).fill_null(_NO)
+    )
+    kept = rows.filter(rows.at_door | rows.called | rows.p.isin(pairs.p) | may_be_in_run(rows))
     return kept.select(*_KEPT, "at_door")
 
 

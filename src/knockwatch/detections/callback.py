@@ -6,7 +6,7 @@ their clients have a session with them first, or are old acquaintances, and are 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,13 +21,15 @@ from knockwatch.detections._pairs import answered, beginnings
 from knockwatch.detections._relevant import connected, relevant
 from knockwatch.detections._signatures import signed, trusted
 from knockwatch.inference.contacts import COLUMNS, contacts
-from knockwatch.inference.innocence import PING_BYTES
+from knockwatch.inference.innocence import PING_BYTES, TOKEN_DIGITS
 from knockwatch.inference.sessions import Contact, by_pair
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 LABEL = "ConnectionBack"
+_TRIES_MOST = 24
+"""Packets in vain that are told of one source: a flood must not fill a case."""
 _ROWS_MOST = 1000
 """Rows between two addresses beyond which they are acquainted, whatever the rows say."""
 
@@ -94,7 +96,22 @@ class Callback:
             group_by=[among.source_ip, among.destination_ip], order_by=[among.time_us, among.file, among.line]
         )
         among = among.mutate(turn=turn)
-        among = among.filter(among.turn < _ROWS_MOST)
+        among = among.filter(among.turn < _ROWS_MOST).drop("turn")
+        answered_at = backs.select(at="host", by="protocol", port="destination_port").distinct()
+        alike = sent.semi_join(
+            answered_at,
+            [
+                sent.destination_ip == answered_at.at,
+                sent.protocol == answered_at.by,
+                sent.destination_port == answered_at.port,
+            ],
+        )
+        place = ibis.row_number().over(
+            group_by=[alike.destination_ip, alike.protocol, alike.destination_port],
+            order_by=[alike.time_us, alike.file, alike.line],
+        )
+        alike = alike.mutate(turn=place)
+        among = among.union(alike.filter(alike.turn < _ROWS_MOST).drop("turn")).distinct()
         peers = tables["peers"] if "peers" in tables else connected(visits)
         told = among.left_join(marked, ["file", "line"]).left_join(peers, "source_ip")
         return told.select(*COLUMNS, "signature", "peers")
@@ -112,10 +129,23 @@ class Callback:
             if port is not None:
                 ports[source, destination].add(port)
         told = by_pair(contacts(rows))
+        found: dict[tuple[str, str], list[Back]] = {}
         for (host, peer), sent in told.items():
             made = told.get((peer, host), [])
             if backs := _backs(sent, made, ports[peer, host], thresholds):
-                yield _finding(host, backs, sent, peers.get(host, 0), thresholds)
+                found[host, peer] = backs
+        agreed = Counter((host, word) for (host, _), backs in found.items() for word in _words(backs))
+        named: set[tuple[str, str]] = set()
+        for (host, peer), backs in found.items():
+            # Whom the host connected to after the very same packet, at the very same port, are none of its business.
+            alike = max((agreed[host, word] for word in _words(backs)), default=1)
+            others = peers.get(host, 0) - (alike - 1 if alike <= thresholds.callback_alike_max else 0)
+            exclusive = _exclusive(backs, others, thresholds)
+            failed = []
+            if exclusive and (host, backs[0].packet.step) not in named:
+                named.add((host, backs[0].packet.step))
+                failed = list(_failed(told, found, host, backs[0].packet))
+            yield _finding(host, backs, failed, len(told[host, peer]), exclusive=exclusive)
 
 
 def _backs(
@@ -150,14 +180,49 @@ def _ordinary(packet: Contact) -> bool:
     return packet.step == "icmp" and packet.payload_length in {None, *PING_BYTES}
 
 
-def _finding(
-    host: str, backs: Sequence[Back], sent: Sequence[Contact], peers: int, thresholds: Thresholds
-) -> Finding:
-    """Tell of one host and one source."""
-    steps = (backs[0].packet.step,)
-    known = any(back.packet.signed for back in backs)
+def _exclusive(backs: Sequence[Back], peers: int, thresholds: Thresholds) -> bool:
+    """Tell whether nothing but its packets explains that a host connects to a source."""
     odd = not all(_ordinary(back.packet) for back in backs)
-    uses = tuple(_use(back) for back in backs)
+    return any(back.packet.signed for back in backs) or (odd and peers <= thresholds.callback_peers_max)
+
+
+def _words(backs: Sequence[Back]) -> set[tuple[str, str, str]]:
+    """Give what tells one signal from another, where the evidence has it: step, payload, and the port called."""
+    told = ((back.packet.step, back.packet.payload_head or "", back.session.step) for back in backs)
+    return {(step, head, service) for step, head, service in told if len(head) >= TOKEN_DIGITS}
+
+
+def _failed(
+    told: Mapping[tuple[str, str], Sequence[Contact]],
+    found: Mapping[tuple[str, str], object],
+    host: str,
+    answered: Contact,
+) -> Iterator[Contact]:
+    """List packets that resemble one that a host answered with a connection, of sources that got none."""
+    for (destination, source), sent in told.items():
+        if destination != host or (host, source) in found:
+            continue
+        yield from [packet for packet in sent if not packet.session and _resembles(packet, answered)][
+            :_TRIES_MOST
+        ]
+
+
+def _resembles(packet: Contact, answered: Contact) -> bool:
+    """Tell whether a packet went where another did, with a payload of its length or its beginning."""
+    head, other = packet.payload_head or "", answered.payload_head or ""
+    if packet.step != answered.step or min(len(head), len(other)) < TOKEN_DIGITS:
+        return False
+    return packet.payload_length == answered.payload_length or head[:TOKEN_DIGITS] == other[:TOKEN_DIGITS]
+
+
+def _finding(
+    host: str, backs: Sequence[Back], failed: Sequence[Contact], packets: int, *, exclusive: bool
+) -> Finding:
+    """Tell of one host and one source, and of others that tried the same."""
+    steps = (backs[0].packet.step,)
+    tried = [_use(packet, None) for packet in failed]
+    called = [_use(back.packet, back.session) for back in backs]
+    uses = tuple(sorted([*called, *tried], key=lambda use: (use.start_us, use.source)))
     services = ", ".join(dict.fromkeys(back.session.step for back in backs))
     seconds = min(back.session.time_us - back.packet.time_us for back in backs) / SECOND_US
     signal: Signal = "icmp" if steps == ("icmp",) else "magic-packet"
@@ -168,30 +233,30 @@ def _finding(
         leg="entry",
         start_us=uses[0].start_us,
         end_us=max(use.entry_us or use.end_us for use in uses),
-        sources=(backs[0].packet.source,),
+        sources=tuple(dict.fromkeys((backs[0].packet.source, *(use.source for use in tried)))),
         destination=host,
         sequence=steps,
         complete=True,
         signal=signal,
         uses=uses,
-        facts={"exclusive": known or (odd and peers <= thresholds.callback_peers_max), "packets": len(sent)},
+        facts={"exclusive": exclusive, "packets": packets},
         note=f"{host} connected to {services} of {backs[0].packet.source} {seconds:.1f} s after its packet.",
         pointers=tuple(p for use in uses for p in (*use.pointers, *use.entry_pointers)),
     )
 
 
-def _use(back: Back) -> Use:
-    """Tell of one packet and the connection that followed."""
+def _use(packet: Contact, session: Contact | None) -> Use:
+    """Tell of one packet and the connection that followed, if one did."""
     return Use(
-        source=back.packet.source,
-        entrant=back.packet.source,
-        start_us=back.packet.time_us,
-        end_us=back.packet.time_us,
-        entry_us=back.session.time_us,
-        steps=(back.packet.step,),
-        complete=True,
-        pointers=_pointers(back.packet),
-        entry_pointers=_pointers(back.session),
+        source=packet.source,
+        entrant=packet.source,
+        start_us=packet.time_us,
+        end_us=packet.time_us,
+        entry_us=session.time_us if session else None,
+        steps=(packet.step,),
+        complete=session is not None,
+        pointers=_pointers(packet),
+        entry_pointers=_pointers(session) if session else (),
     )
 
 
