@@ -2,8 +2,7 @@
 
 Run as `python -m knockwatch.lab.check [--install] [--required] [--out DIR]`. With `--install` missing Debian packages
 are fetched; where there can be no lab it says so and succeeds, unless `--required` is given. It fails if a door stayed
-shut, or if the detections missed a planted knock, its door or its secret, or blamed an innocent. Of a single packet
-whose payload has no signature a lead is enough.
+shut, or if the detections missed a planted knock, its door or its secret, or blamed an innocent.
 """
 
 from __future__ import annotations
@@ -18,8 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from knockwatch.errors import KnockwatchError
-from knockwatch.evaluation import TOGETHER, ViewEvaluation, evaluate
-from knockwatch.evaluation.verdicts import Miss
+from knockwatch.evaluation import TOGETHER, evaluate
 from knockwatch.lab import LabError, machine, stage
 from knockwatch.lab.data import load
 from knockwatch.lab.plan import Plan
@@ -27,8 +25,6 @@ from knockwatch.lab.play import Player
 from knockwatch.lab.variants import at_random
 
 SCENARIO = "quick"
-LEADS_SUFFICE = frozenset({"magic-packet"})
-"""Kinds of signals of which a lead is enough: one packet with a payload that nobody has a signature for."""
 
 
 def install() -> None:
@@ -88,15 +84,7 @@ def faults(out: Path, plan: Plan) -> Iterator[str]:
     yield from (f"no knock opened {name}" for name in plan.doors if name not in used)
     if view.problem:
         yield view.problem
-    for miss in view.misses:
-        if not _lead_suffices(plan, view, miss):
-            yield f"{miss.what}: {miss.id} ({miss.title}): {miss.instead}"
-
-
-def _lead_suffices(plan: Plan, view: ViewEvaluation, miss: Miss) -> bool:
-    """Tell whether a miss is a lead on a signal of which no more is asked."""
-    doors = [plan.doors[opened.door_name] for opened in view.opened if opened.lead and opened.id == miss.id]
-    return any(door.signal in LEADS_SUFFICE for door in doors)
+    yield from (f"{miss.what}: {miss.id} ({miss.title}): {miss.instead}" for miss in view.misses)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
