@@ -112,7 +112,7 @@ def test_an_auditd_that_has_to_be_killed_leaves_no_pid_file(
     if not audit:
         pytest.skip("auditd is not installed, or another one runs")
     assert observers.PID_FILE.read_text().strip() == str(audit[0]["pid"])
-    assert "knock_tool" in observers.run(["auditctl", "-l"])
+    assert "knock_tool" in journal.run(["auditctl", "-l"])
     os.kill(audit[0]["pid"], signal.SIGKILL)
     stage.down()
     assert machine_state() == before
