@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from knockwatch.sources import Head
-from knockwatch.sources._json_documents import MAX_DIGITS, Stream, records_of
+from knockwatch.sources._json_documents import MAX_DEPTH, MAX_DIGITS, Stream, records_of
 from knockwatch.sources._json_records import prefix_of
 
 LONG = "7" * 5_000
@@ -43,6 +43,14 @@ def test_digits_that_are_no_long_number_are_read(value: str, size: int) -> None:
 
 def test_a_long_number_where_the_format_is_told_is_survived() -> None:
     assert prefix_of(Head(f'{{"took": {LONG}, "hits": {{"hits": [1]}}}}'.encode(), whole=True)) == ""
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+def test_what_is_nested_too_deep_ends_the_document(opening: str) -> None:
+    """64 KB of brackets took ijson 20 s, with every format of JSON anew."""
+    found, fault = _read(f"[1, {opening * 60_000}")
+
+    assert fault == (len(found) + 1, f"nested more than {MAX_DEPTH} deep")
 
 
 def test_the_sample_that_crashed_is_kept() -> None:

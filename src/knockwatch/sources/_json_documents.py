@@ -9,9 +9,12 @@ import codecs
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from itertools import islice
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from knockwatch.sources import Batch, Reading
@@ -26,13 +29,15 @@ _LONG_NUMBER = re.compile(rb"(?<=[\s:,\[])-?[0-9]{%d}" % MAX_DIGITS)
 _SPACING = MAX_DIGITS // 6
 _LIKELY = re.compile(rb"[0-9]{5}")
 """What stands in every `_SPACING`th byte where such a number is, and hardly anywhere else."""
+MAX_DEPTH = 6_000
+"""Objects and arrays within each other that are read: ijson takes time with the square of their number."""
 MISFITS = {"line": pl.Int64(), "text": pl.String()}
 
 Record = tuple[int, Any]
 
 
 class Stream:
-    """A file's bytes for the JSON reader, made valid UTF-8, which stops in a record or a number that is too long."""
+    """A file's bytes for the JSON reader, made valid UTF-8, which stops in what is too long or too deep."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
@@ -40,13 +45,14 @@ class Stream:
         self._before = b" "
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
         self.since_record = 0
+        self.depth = 0
         self.malformed = 0
-        self.long_number = False
+        self.long_number = self.too_deep = False
         self.fault: tuple[int, str] | None = None
 
     def read(self, size: int) -> bytes:
         """Give the next bytes; none where the file or a bearable record ends."""
-        if size == 0 or self.since_record > MAX_RECORD:
+        if size == 0 or self.too_deep or self.since_record > MAX_RECORD:
             return b""
         while not self._rest and not self.long_number:
             chunk = next(self._chunks, None)
@@ -59,7 +65,15 @@ class Stream:
         piece = self._rest[:size]
         self._rest = self._rest[len(piece) :]
         self.since_record += len(piece)
-        return piece
+        return b"" if self._sinks(piece) else piece
+
+    def _sinks(self, piece: bytes) -> bool:
+        """Tell whether a piece leads too deep; brackets in texts count too, and mostly come in pairs."""
+        depths = np.cumsum(_steps()[np.frombuffer(piece, dtype=np.uint8)], dtype=np.int32)
+        if len(depths):
+            self.too_deep = self.depth + int(depths.max()) > MAX_DEPTH
+            self.depth = max(self.depth + int(depths[-1]), 0)
+        return self.too_deep
 
     def _bearable(self, data: bytes) -> bytes:
         """Give what stands before a number that is too long; all where there is none."""
@@ -69,6 +83,14 @@ class Stream:
             return data
         self.long_number = True
         return data[: max(found.start() + len(data) - len(whole), 0)]
+
+
+@cache
+def _steps() -> npt.NDArray[np.int8]:
+    """Give what each byte adds to the depth."""
+    steps = np.zeros(256, dtype=np.int8)
+    steps[list(b"[{")], steps[list(b"]}")] = 1, -1
+    return steps
 
 
 def records_of(stream: Stream, prefix: str) -> Iterator[Record]:
@@ -81,7 +103,7 @@ def records_of(stream: Stream, prefix: str) -> Iterator[Record]:
         for number, record in enumerate(
             ijson.items(stream, prefix, multiple_values=True, buf_size=1 << 16), 1
         ):
-            stream.since_record = 0
+            stream.since_record = stream.depth = 0
             yield number, record
     except (ijson.JSONError, UnicodeDecodeError) as error:
         stream.fault = (number + 1, _why(stream, error))
@@ -89,6 +111,8 @@ def records_of(stream: Stream, prefix: str) -> Iterator[Record]:
 
 def _why(stream: Stream, error: Exception) -> str:
     """Say why nothing more could be read."""
+    if stream.too_deep:
+        return f"nested more than {MAX_DEPTH} deep"
     if stream.long_number:
         return f"a number of more than {MAX_DIGITS} digits"
     return f"longer than {MAX_RECORD} bytes" if stream.since_record > MAX_RECORD else _first_line(error)
