@@ -95,7 +95,11 @@ def instructions(text: str) -> tuple[Instruction, ...] | None:
         return None
     if not all(found):
         return None
-    read = tuple(Instruction(int(m[1], 0), int(m[2]), int(m[3]), int(m[4])) for m in found if m)
+    read = tuple(
+        Instruction(int(m[1], 16 if m[1].startswith("0x") else 10), int(m[2]), int(m[3]), int(m[4]))
+        for m in found
+        if m
+    )
     return read if all(one.code <= 0xFFFF and max(one.true, one.false) <= 255 for one in read) else None
 
 

@@ -26,14 +26,17 @@ _SETTING = re.compile(r"^([A-Za-z_0-9]+)(?:\s*=\s*(.*))?$")
 _STEP = re.compile(r"(\d{1,5})(?::(tcp|udp))?", re.IGNORECASE)
 _VALUE = re.compile(r"^(%?[A-Z][A-Z_0-9]+|%[a-z_]+):?\s+(\S.*)$")
 KNOCKD_SIGN = re.compile(
-    r"^\[[^\]\n]+\]\s*$[^\[]*^\s*(?:one_time_)?sequences?\s*=", re.MULTILINE | re.IGNORECASE
+    r"^\[[^\]\n]+\][ \t\r]*$[^\[]*^[ \t]*(?:one_time_)?sequences?[ \t]*=", re.MULTILINE | re.IGNORECASE
 )
-ACCESS_SIGN = re.compile(r"^\s*SOURCE:?\s+\S", re.MULTILINE)
+ACCESS_SIGN = re.compile(r"^[ \t]*SOURCE:?[ \t]+\S", re.MULTILINE)
 FWKNOPD_SIGN = re.compile(
-    r"^\s*(?:PCAP_|ENABLE_|FWKNOP_|FIREW|IPT_|FLUSH_|MAX_SPA_|DIGEST_|ACCESS_FILE|SYSLOG_|UDPSERV_|TCPSERV_)\w*\s+\S",
+    r"^[ \t]*(?:PCAP_|ENABLE_|FWKNOP_|FIREW|IPT_|FLUSH_|MAX_SPA_|DIGEST_|ACCESS_FILE|SYSLOG_|UDPSERV_|TCPSERV_)"
+    r"\w*[ \t]+\S",
     re.MULTILINE,
 )
-"""What tells these files from others of their shape."""
+"""What tells these files from others of their shape.
+
+No blank in them is a line end: a file of blank lines would take hours."""
 _SECRET = re.compile(r"(?:^|_)(?:KEY|PW|PASSWORD|PASSPHRASE|SECRET)|^(?:GPG_|KEY)", re.IGNORECASE)
 _OPENS = re.compile(r"(tcp|udp|sctp)/(\d{1,5})", re.IGNORECASE)
 _FILTER_PORT = re.compile(r"\b(tcp|udp)(?: dst)? port (\d{1,5})")

@@ -41,6 +41,7 @@ ODDITIES: Mapping[str, str] = {
 """What is odd about a process, in words; an update leaves programs that are deleted and `replaced`."""
 
 _LISTENER = re.compile(r"^(tcp|udp)/(\d{1,5}) (\S+)$")
+_LARGEST = 2**63
 _LONGEST = 4000
 """Characters of a command line that are kept."""
 
@@ -83,7 +84,7 @@ def _rows(told: Mapping[str, Any]) -> list[dict[str, Any]] | None:
         return []
     if isinstance(path := told.get("file"), str):
         size = told.get("size")
-        return [{"kind": FOUND, "rule_text": path, "seconds": size if isinstance(size, int) else None}]
+        return [{"kind": FOUND, "rule_text": path, "seconds": _whole(size)}]
     if isinstance(socket := told.get("socket"), str):
         return [_socket(socket, {"name": NO_OWNER})]
     if isinstance(attached := told.get("attached"), str):
@@ -95,7 +96,7 @@ def _rows(told: Mapping[str, Any]) -> list[dict[str, Any]] | None:
 def _process(process: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     """Make the rows of a process: itself, and each socket it holds."""
     pid, name = process.get("pid"), process.get("name")
-    if not isinstance(pid, int) or not isinstance(name, str):
+    if _whole(pid) is None or not isinstance(name, str):
         return None
     seconds, started = process.get("seconds_after_boot"), process.get("started_us")
     image, command = _text(process, "image"), _text(process, "command_line")
@@ -110,8 +111,8 @@ def _process(process: Mapping[str, Any]) -> list[dict[str, Any]] | None:
         "kind": SEEN,
         "rule_text": f"{image or '(program not seen)'}: {command or name}"[:_LONGEST],
         "name": " ".join(_words(process.get("facts"))),
-        "seconds": seconds if isinstance(seconds, int) else None,
-        "time_us": started if isinstance(started, int) else None,
+        "seconds": _whole(seconds),
+        "time_us": _whole(started),
     }
     return [seen, *(_socket(socket, owner) for socket in _words(process.get("sockets")))]
 
@@ -124,6 +125,11 @@ def _socket(text: str, owner: Mapping[str, Any]) -> dict[str, Any]:
         listener = {"protocol": found[1], "port": int(found[2]), "destination_ip": at}
         return {**owner, "kind": "listener-opened", "rule_text": text, **listener}
     return {**owner, "kind": "socket-opened", "rule_text": text}
+
+
+def _whole(value: object) -> int | None:
+    """Give a value that is a whole number, and one that a table can hold."""
+    return value if isinstance(value, int) and -_LARGEST <= value < _LARGEST else None
 
 
 def _text(process: Mapping[str, Any], key: str) -> str | None:

@@ -123,7 +123,9 @@ def _when(frame: pl.DataFrame, written: pl.DataFrame, table: str) -> pl.DataFram
     for name in reversed(names):
         text = pl.when(pl.col(name).is_not_null()).then(f"{name} written").otherwise(text)
     moment = pl.coalesce(*(pl.col(name).dt.timestamp("us") for name in names), pl.lit(None, dtype=pl.Int64))
-    return frame.select("line", *names).hstack(raw).select(moment.alias("time_us"), text.alias("time"))
+    found = frame.select("line", *names).hstack(raw).with_columns(moment.alias("time_us"), text.alias("time"))
+    # Not selected at once: without any column of times both would be of one row.
+    return found.select("time_us", "time")
 
 
 def _messages(frame: pl.DataFrame, reading: Reading) -> tuple[Tables, pl.Series]:

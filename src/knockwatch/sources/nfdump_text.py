@@ -75,11 +75,11 @@ class NfdumpText(LineSource):
 
 def _scaled(name: str) -> pl.Expr:
     """Read a count that may be rounded, as ``1.2 M``."""
-    number = pl.col(name).str.extract(r"^([\d.]+)", 1).cast(pl.Float64)
+    number = pl.col(name).str.extract(r"^([\d.]+)", 1).cast(pl.Float64, strict=False)
     scale = (
         pl.col(name).str.extract(r"([KMGT])$", 1).replace_strict(_SCALE, default=1.0, return_dtype=pl.Float64)
     )
-    return (number * scale).round().cast(pl.Int64).cast(pl.String)
+    return (number * scale).round().cast(pl.Int64, strict=False).cast(pl.String)
 
 
 SOURCE = NfdumpText()
