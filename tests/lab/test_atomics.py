@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from knockwatch.detections import Finding, Pointer
+from knockwatch.detections.door import TRIED
 from knockwatch.lab import LabError
-from knockwatch.lab.atomic_runs import run, runner
-from knockwatch.lab.atomics import FOLDER, Technique, expected, techniques
+from knockwatch.lab.atomic_runs import _of, run, runner
+from knockwatch.lab.atomics import FOLDER, Expected, Technique, expected, techniques
 from knockwatch.lab.atomics_page import Played, described, page
 
 PAGE = Path(__file__).parents[2] / "docs" / "atomics.md"
@@ -157,3 +161,35 @@ def test_run_in_the_lab_each_makes_its_rules_fire(
     played = run(tmp_path / "run", python, lambda _: None)
     assert len(played) == sum(bool(one.by) for one in expected(known).values())
     assert {one.test.name: one.faults for one in played if one.faults} == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "counts"),
+    [
+        ({}, True),
+        ({"destination": None}, True),
+        ({"destination": "203.0.113.99"}, False),
+        ({"label": TRIED}, False),
+        ({"note": "root ran fwknop."}, False),
+        ({"pointers": (Pointer("processes", 0, 1, 99_000_000),)}, False),
+        ({"pointers": (Pointer("processes", 0, 1, None),)}, False),
+    ],
+)
+def test_only_what_is_of_a_test_counts_for_it(
+    changes: dict[str, Any], counts: bool, known: list[Technique]
+) -> None:
+    """The rest of the machine is in the audit log as well."""
+    finding = Finding(
+        "knock-client",
+        "KnockClientToolExecution",
+        "client",
+        "signal",
+        101_000_000,
+        101_000_000,
+        destination="203.0.113.10",
+        note="root ran knock.",
+        pointers=(Pointer("processes", 0, 1, 101_000_000),),
+    )
+    played = Played("T1205.001", known[0].atomic_tests[0], 100.0, 102.0, target="203.0.113.10")
+    want = Expected(rules=("knock-client",), notes={"knock-client": "ran knock"})
+    assert _of(replace(finding, **changes), played, want, ["audit.log"]) == counts

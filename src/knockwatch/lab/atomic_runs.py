@@ -95,7 +95,8 @@ class Runs:
         self._run(test, want, "cleanup", inputs)
         self.tell(f"  {test.name}: {'; '.join(faults) or 'ran'}")
         time.sleep(APART_SECONDS)
-        return Played(technique, test, start, end, tuple(faults), saved=saved)
+        target = self.plan.hosts[want.at].address(4) if want.at else ""
+        return Played(technique, test, start, end, tuple(faults), saved=saved, target=target)
 
     def _inputs(self, want: Expected) -> dict[str, str | int]:
         """Fill a test's inputs in; a client acts from an address of its own."""
@@ -160,20 +161,22 @@ def judged(played: Sequence[Played], out: Path, wanted: Mapping[str, Expected]) 
         files = [str(one.path) for one in workspace.evidence]
     result = []
     for one in played:
-        rules = dict.fromkeys(finding.rule for finding in findings if _of(finding, one, files))
-        fired = {rule: _made_of(rule, one, cases) for rule in rules}
-        missing = [rule for rule in wanted[one.test.guid].rules if rule not in fired]
+        want = wanted[one.test.guid]
+        told = {finding.rule for finding in findings if _of(finding, one, want, files)}
+        fired = {rule: _made_of(rule, one, cases) for rule in want.rules if rule in told}
+        missing = [rule for rule in want.rules if rule not in fired]
         faults = (*one.faults, *(f"{rule} did not fire" for rule in missing))
         result.append(replace(one, faults=faults, fired=fired))
     return result
 
 
-def _of(finding: Finding, played: Played, files: Sequence[str]) -> bool:
+def _of(finding: Finding, played: Played, want: Expected, files: Sequence[str]) -> bool:
     """Tell whether evidence of a finding is from the time of a test, or from the rules saved then.
 
-    A try at a door without its signal is none of what a test must show.
+    A try at a door without its signal is none of what a test must show, nor is anything at another host.
     """
-    if finding.label == TRIED:
+    elsewhere = played.target and finding.destination not in {None, played.target}
+    if finding.label == TRIED or elsewhere or want.notes.get(finding.rule, "") not in finding.note:
         return False
     if played.saved:
         return any(files[pointer.file].endswith(played.saved) for pointer in finding.pointers)

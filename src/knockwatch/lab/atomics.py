@@ -149,6 +149,8 @@ class Expected(Shape):
         The host that ``{target}`` in `inputs` stands for; ``{source}`` is the address that the test acts from.
     says
         What its output has if it did what it shall.
+    notes
+        What the note of a rule's finding must have, where the rest of the machine may make the rule fire as well.
     rule_set
         Whether the host's rules are saved after it, as a collection of evidence from a host has them.
     """
@@ -158,6 +160,7 @@ class Expected(Shape):
     at: str = ""
     says: str = ""
     inputs: dict[str, str | int] = Field(default_factory=dict)
+    notes: dict[str, str] = Field(default_factory=dict)
     rule_set: bool = False
 
 
@@ -207,7 +210,7 @@ def expected(known: Iterable[Technique], folder: Path = FOLDER) -> dict[str, Exp
         raise LabError(f"tests and expectations do not match: {', '.join(sorted(wrong))}", path=path)
     rules = {one.rule.id for one in detections()}
     for guid, one in told.items():
-        unknown = {*one.rules} - rules | one.inputs.keys() - tests[guid].input_arguments.keys()
+        unknown = {*one.rules, *one.notes} - rules | one.inputs.keys() - tests[guid].input_arguments.keys()
         if unknown:
             raise LabError(f"{guid}: there is no rule or input {', '.join(sorted(unknown))}", path=path)
     return told

@@ -17,6 +17,10 @@ class Played:
     ----------
     faults
         What was not as it should be, in sentences.
+    saved
+        The file of the rules that were saved, if they were.
+    target
+        The address of the host that it was aimed at, if it was at one.
     """
 
     technique: str
@@ -26,6 +30,7 @@ class Played:
     faults: tuple[str, ...] = ()
     fired: Mapping[str, str] | None = None
     saved: str = ""
+    target: str = ""
 
 
 _HEAD = """# Atomic tests
@@ -37,8 +42,8 @@ library. `make atomics` wrote this page: it puts the lab up, runs each test for 
 if a test did not do what it shall or a rule that must fire did not. Tests for Windows are checked against the schema
 only: the lab has no Windows machine, so they were never run, and `must fire` is what we expect of them.
 
-The last column has the rules whose findings rest on evidence from the time of the test, and in brackets what became of
-the case that they are part of.
+A rule counts only where its finding rests on evidence from the time of the test and of the test's host; in brackets is
+what became of the case that it is part of.
 """
 _COLUMNS = ("test", "platforms", "executor", "must fire", "executed")
 
@@ -73,7 +78,7 @@ def _executed(played: Played | None) -> str:
     if played.faults:
         return f"{day}, failed: {'; '.join(played.faults)}"
     fired: Mapping[str, str] = played.fired or {}
-    return f"{day} on Linux: " + ", ".join(f"`{rule}` ({status})" for rule, status in sorted(fired.items()))
+    return f"{day} on Linux: " + ", ".join(f"`{rule}` ({status})" for rule, status in fired.items())
 
 
 def _descriptions(known: Iterable[Technique]) -> Iterator[str]:
