@@ -46,14 +46,19 @@ def beginning(connections: ir.Table) -> Any:
     return begins.fill_null(_NO)
 
 
-def beginnings(connections: ir.Table) -> ir.Table:
-    """Select what begins something, of whom and where and when."""
+def placed(connections: ir.Table) -> ir.Table:
+    """Select what has a source, a destination and a time."""
     return connections.filter(
-        beginning(connections),
         connections.time_us.notnull(),
         connections.source_ip.notnull(),
         connections.destination_ip.notnull(),
     )
+
+
+def beginnings(connections: ir.Table) -> ir.Table:
+    """Select what begins something, of whom and where and when."""
+    rows = placed(connections)
+    return rows.filter(beginning(rows))
 
 
 def step_number(rows: ir.Table) -> Any:
@@ -68,11 +73,8 @@ def turned_away(connections: ir.Table) -> ir.Table:
     """Select attempts that got no service; of TCP only what opens a connection, or where nothing tells."""
     flags: Any = connections.tcp_flags
     opens = flags.isnull() | (flags.contains("SYN") & ~flags.contains("ACK"))
-    rows = connections.filter(
+    rows = placed(connections).filter(
         closed(connections),
-        connections.time_us.notnull(),
-        connections.source_ip.notnull(),
-        connections.destination_ip.notnull(),
         connections.destination_port.notnull(),
         (connections.protocol != "tcp") | opens,
     )

@@ -15,7 +15,7 @@ import ibis
 from knockwatch.config import Thresholds
 from knockwatch.detections._common_services import COMMON_STEPS
 from knockwatch.detections._log_ins import log_ins
-from knockwatch.detections._pairs import ICMP, answered, beginning, closed, step_number
+from knockwatch.detections._pairs import ICMP, answered, beginning, closed, placed, step_number
 from knockwatch.detections._signatures import (
     PACKET_COLUMNS,
     may_be_in_run,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _KEPT = tuple(
     dict.fromkeys(
-        (
+        [
             *COLUMNS,
             *PACKET_COLUMNS,
             *(
@@ -45,7 +45,7 @@ _KEPT = tuple(
                 "icmp_code",
             ),
             *("payload_alphabet", "sensor"),
-        )
+        ]
     )
 )
 """Columns that some detection reads of a connection."""
@@ -83,7 +83,7 @@ def with_relevant(
         for ordinary sessions of other services; and `peers`, of each host that may have connected back its
         `source_ip` and to how many `peers` it connected.
     """
-    connections = _told(tables["connections"])
+    connections = placed(tables["connections"])
     found = cached(signed(tables["connections"]))
     least = min(thresholds.sequence_ports_min, run_least())
     narrow = cached(_narrow(connections, hashed, least))
@@ -122,15 +122,6 @@ def relevant(tables: Mapping[str, ir.Table]) -> ir.Table:
         return tables["relevant"]
     connections = tables["connections"]
     return connections.select(*_KEPT, at_door=ibis.literal(value=True))
-
-
-def _told(connections: ir.Table) -> ir.Table:
-    """Select what has a source, a destination and a time."""
-    return connections.filter(
-        connections.time_us.notnull(),
-        connections.source_ip.notnull(),
-        connections.destination_ip.notnull(),
-    )
 
 
 def _ordinary(rows: ir.Table) -> Any:

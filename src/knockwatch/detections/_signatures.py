@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import ibis
 
 from knockwatch.detections import Signal
+from knockwatch.detections._pairs import placed
 from knockwatch.inference.innocence import PING_BYTES
 from knockwatch.tables import CONNECTIONS
 
@@ -158,6 +159,11 @@ def _telling(rows: ir.Table, chosen: Iterable[Signature]) -> Any:
     return reduce(or_, (part.fill_null(_NO) for part in parts))
 
 
+def signed_in(tables: Mapping[str, ir.Table]) -> ir.Table:
+    """Give the signed packets; they are selected here where nobody did before."""
+    return tables["signed"] if "signed" in tables else signed(tables["connections"])
+
+
 def trusted() -> list[str]:
     """Name the signatures whose match no innocent program is likely to make."""
     return [one.id for one in signatures().values() if one.trust != "low"]
@@ -206,11 +212,7 @@ def _first(rows: ir.Table) -> ir.Table:
 
 def with_facts(connections: ir.Table) -> ir.Table:
     """Select what has a source, a destination and a time, and add the facts that conditions name beside columns."""
-    rows = connections.filter(
-        connections.time_us.notnull(),
-        connections.source_ip.notnull(),
-        connections.destination_ip.notnull(),
-    )
+    rows = placed(connections)
     return rows.mutate(**_facts(rows))
 
 

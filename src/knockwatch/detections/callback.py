@@ -19,7 +19,7 @@ from knockwatch.config import Thresholds
 from knockwatch.detections import Finding, Pointer, Rule, Signal, Use
 from knockwatch.detections._pairs import answered, beginnings
 from knockwatch.detections._relevant import connected, relevant
-from knockwatch.detections._signatures import signed, trusted
+from knockwatch.detections._signatures import signed_in, trusted
 from knockwatch.inference.contacts import COLUMNS, contacts
 from knockwatch.inference.innocence import PING_BYTES, TOKEN_DIGITS
 from knockwatch.inference.sessions import Contact, by_pair
@@ -76,7 +76,7 @@ class Callback:
         rows = begun.mutate(visit=(answered(begun) & (begun.protocol == "tcp")))
         visits = rows.filter(rows.visit)
         out = visits.select(host="source_ip", peer="destination_ip", at_us="time_us")
-        marked = tables["signed"] if "signed" in tables else signed(tables["connections"])
+        marked = signed_in(tables)
         marked = marked.select("file", "line", "signature").distinct()
         sent = rows.filter(~rows.visit)
         within = int(thresholds.callback_seconds * SECOND_US)

@@ -17,7 +17,7 @@ from knockwatch.detections import Finding, Pointer, Rule, Use
 from knockwatch.detections._log_ins import log_ins
 from knockwatch.detections._pairs import ICMP, PAIR, answered, beginnings, closed
 from knockwatch.detections._relevant import relevant
-from knockwatch.detections._signatures import signed, trusted
+from knockwatch.detections._signatures import signed_in, trusted
 from knockwatch.inference import doors, sessions
 from knockwatch.inference.contacts import COLUMNS, contacts
 from knockwatch.inference.hosts import learn, named
@@ -98,9 +98,7 @@ class DoorDetection:
         lacking = {name: ibis.null(kept[name].type()) for name in COLUMNS if name not in own.columns}
         own = own.mutate(**{**lacking, "forwarded": ibis.literal(value=False)}).select(*COLUMNS, "sensor")
         rows = ibis.union(kept, _log_ins(tables["messages"]), own)
-        return _with_signatures(
-            rows, tables["signed"] if "signed" in tables else signed(tables["connections"])
-        )
+        return _with_signatures(rows, signed_in(tables))
 
     def findings(self, candidates: pl.DataFrame, thresholds: Thresholds) -> Iterator[Finding]:
         """Infer the doors, one finding each, and one for the tries at a door that resemble no secret."""

@@ -24,7 +24,7 @@ from knockwatch.detections._signatures import (
     Signature,
     in_runs,
     signatures,
-    signed,
+    signed_in,
     trusted,
 )
 from knockwatch.inference.contacts import SAME_PACKET_US
@@ -101,7 +101,7 @@ class PacketSignal:
     def candidates(self, tables: Mapping[str, ir.Table], thresholds: Thresholds) -> ir.Table:
         """Select packets that match, those of runs, and what the same sources began there soon afterwards."""
         connections = relevant(tables)
-        found = tables["signed"] if "signed" in tables else signed(connections)
+        found = signed_in(tables)
         after = _after(connections, found.filter(found.signature.isin(trusted())), thresholds)
         return ibis.union(found, in_runs(connections), after)
 

@@ -30,7 +30,7 @@ from knockwatch.investigation import Investigation
 from knockwatch.lab import LabError, stage
 from knockwatch.lab.atomics import FOLDER, Atomic, Expected, expected, techniques
 from knockwatch.lab.atomics_page import Played, page
-from knockwatch.lab.check import ready
+from knockwatch.lab.check import ready, say
 from knockwatch.lab.data import load
 from knockwatch.lab.journal import STATE, marked, recorded
 from knockwatch.lab.network import as_host
@@ -242,28 +242,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     begun = time.monotonic()
     try:
         if reason := ready(may_install=chosen.install):
-            _say(f"ATOMIC TESTS SKIPPED: {reason}")
+            say(f"ATOMIC TESTS SKIPPED: {reason}")
             return 1 if chosen.required else 0
         with tempfile.TemporaryDirectory(prefix="knockwatch-lab-") as temporary:
             python = runner(chosen.runner or Path(temporary) / "runner")
-            played = run(chosen.out or Path(temporary) / "run", python, _say)
+            played = run(chosen.out or Path(temporary) / "run", python, say)
     except KnockwatchError as error:
-        _say(f"ATOMIC TESTS FAILED: {error}")
+        say(f"ATOMIC TESTS FAILED: {error}")
         return 1
     wrong = [f"{one.test.name}: {fault}" for one in played for fault in one.faults]
     for line in wrong:
-        _say(f"  {line}")
+        say(f"  {line}")
     if chosen.page:
         chosen.page.write_text(page(techniques(), played), "utf-8")
     verdict = "ATOMIC TESTS FAILED" if wrong else "ATOMIC TESTS OK"
-    _say(f"{verdict}: {len(played)} run, {len(wrong)} faults, {time.monotonic() - begun:.0f} s")
+    say(f"{verdict}: {len(played)} run, {len(wrong)} faults, {time.monotonic() - begun:.0f} s")
     return 1 if wrong else 0
-
-
-def _say(sentence: str) -> None:
-    """Say how far it is."""
-    sys.stderr.write(f"{sentence}\n")
-    sys.stderr.flush()
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ def played(plan: Plan, out: Path, scenarios: Sequence[str]) -> None:
     """Put the lab up, play, and take it down whatever happens."""
     stage.up(plan, out)
     try:
-        Player(plan, out, _say).play(scenarios)
+        Player(plan, out, say).play(scenarios)
     finally:
         stage.down()
 
@@ -101,30 +101,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _check(chosen, begun)
     except KnockwatchError as error:
-        _say(f"LAB FAILED: {error}")
+        say(f"LAB FAILED: {error}")
         return 1
 
 
 def _check(chosen: argparse.Namespace, begun: float) -> int:
     """Do what the command line says."""
     if reason := ready(may_install=chosen.install):
-        _say(f"LAB SKIPPED: {reason}")
+        say(f"LAB SKIPPED: {reason}")
         return 1 if chosen.required else 0
     plan = load() if chosen.random is None else at_random(load(), chosen.random)
     with tempfile.TemporaryDirectory(prefix="knockwatch-lab-") as temporary:
         out = chosen.out or Path(temporary) / "run"
-        _say(f"ready after {time.monotonic() - begun:.0f} s")
+        say(f"ready after {time.monotonic() - begun:.0f} s")
         played(plan, out, [SCENARIO] if chosen.random is None else [])
-        _say(f"played after {time.monotonic() - begun:.0f} s")
+        say(f"played after {time.monotonic() - begun:.0f} s")
         wrong = list(faults(out, plan))
     for fault in wrong:
-        _say(f"  {fault}")
+        say(f"  {fault}")
     verdict = "LAB FAILED" if wrong else "LAB OK"
-    _say(f"{verdict}: {len(plan.doors)} doors, {len(wrong)} faults, {time.monotonic() - begun:.0f} s")
+    say(f"{verdict}: {len(plan.doors)} doors, {len(wrong)} faults, {time.monotonic() - begun:.0f} s")
     return 1 if wrong else 0
 
 
-def _say(sentence: str) -> None:
+def say(sentence: str) -> None:
     """Say how far it is."""
     sys.stderr.write(f"{sentence}\n")
     sys.stderr.flush()
