@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 Loop = TypeVar("Loop", bound=Callable[..., object])
 
@@ -18,10 +18,14 @@ _LEAST_BYTES = 64 << 20
 
 
 def compiled(loop: Loop) -> Loop:
-    """Compile a loop over arrays when it is first called; it lets other threads run meanwhile."""
+    """Compile a loop over arrays when it is first called; it lets other threads run meanwhile.
+
+    It makes no arrays, so that none have to be counted by whom they are held: half of the time went there.
+    """
     import numba
 
-    return cast(Loop, numba.njit(cache=True, nogil=True)(loop))
+    compile_with: Any = numba.njit
+    return cast(Loop, compile_with(cache=True, nogil=True, _nrt=False)(loop))
 
 
 def worthwhile(size: int) -> bool:

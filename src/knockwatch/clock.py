@@ -86,7 +86,7 @@ class Clock:
         # A log changes its date seldom: the date is read once a day, the time of day from its digits.
         new = np.flatnonzero((letters[1:, :6] != letters[:-1, :6]).any(axis=1)) + 1
         first = np.concatenate(([0], new))
-        midnights = self._dates(texts.gather(first).str.head(6) + " 00:00:00")
+        midnights = self.midnights(texts.gather(first).str.head(6))
         columns = np.ascontiguousarray(letters.T)
         digits = columns[7:] - np.uint8(ord("0"))
         hours, minutes, seconds = (digits[at] * np.uint8(10) + digits[at + 1] for at in (0, 3, 6))
@@ -100,6 +100,10 @@ class Clock:
         if sound.all():
             return times
         return pl.DataFrame({"t": times, "s": sound}).select(pl.when("s").then("t")).to_series()
+
+    def midnights(self, dates: pl.Series) -> pl.Series:
+        """Read RFC 3164 dates, ``Nov  2``: the moments they begin at."""
+        return self._dates(dates + " 00:00:00")
 
     def _dates(self, texts: pl.Series) -> pl.Series:
         """Read RFC 3164 times one by one."""

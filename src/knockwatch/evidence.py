@@ -69,6 +69,11 @@ class Evidence:
     problems: list[str] = field(default_factory=list)
     bytes_read: int = 0
 
+    @property
+    def size(self) -> int:
+        """Bytes on the disk."""
+        return self.path.stat().st_size
+
     def compression(self) -> str | None:
         """Tell the compression from the first bytes: gzip, bzip2, xz, zstd or None."""
         with self.path.open("rb") as raw:

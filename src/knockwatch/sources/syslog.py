@@ -9,9 +9,9 @@ import re
 
 import polars as pl
 
-from knockwatch.evidence import Block, Lines
+from knockwatch._compiled import worthwhile
+from knockwatch.evidence import Block
 from knockwatch.sources import Batch, Format, Head, LineSource, Reading, misfits, share
-from knockwatch.sources._firewall_blocks import take
 from knockwatch.sources.bodies import decode
 
 # fmt: off
@@ -54,19 +54,22 @@ class Syslog(LineSource):
         return 0.8 * share(head.lines, _LINE.match)
 
     def block(self, block: Block, reading: Reading) -> Batch:
-        """Read one block; where nobody wants the messages, a firewall's lines are read the short way."""
-        taken = take(block, reading) if reading.lean else None
+        """Read one block; where nobody wants the messages, a large firewall's lines are read the short way."""
+        if not (reading.lean and worthwhile(reading.evidence.size)):
+            return super().block(block, reading)
+        from knockwatch.sources import _firewall_blocks
+
+        taken = _firewall_blocks.take(block, reading)
         if taken is None:
             return super().block(block, reading)
-        rows, left = taken
-        if not left.any():
-            return Batch(left.len(), {"connections": rows})
-        batch = self.parse(Lines.of(*block).frame.filter(left), reading)
-        others = batch.tables.get("connections")
-        batch.tables["connections"] = (
-            rows if others is None else pl.concat([rows, others], how="diagonal_relaxed")
-        )
-        batch.records = left.len()
+        batch = super().block((taken.left, 1), reading)
+        batch.records += taken.rows.height
+        for name, rows in batch.tables.items():
+            batch.tables[name] = _numbered(rows, taken.numbers)
+        if batch.misfits is not None:
+            batch.misfits = _numbered(batch.misfits, taken.numbers)
+        others = batch.tables.get("connections", taken.rows.clear())
+        batch.tables["connections"] = pl.concat([taken.rows, others], how="diagonal_relaxed")
         return batch
 
     def parse(self, lines: pl.DataFrame, reading: Reading) -> Batch:
@@ -78,6 +81,11 @@ class Syslog(LineSource):
             rest = misfits(unread, pl.lit(value=False))
             batch.misfits = rest if batch.misfits is None else pl.concat([batch.misfits, rest])
         return batch
+
+
+def _numbered(rows: pl.DataFrame, numbers: pl.Series) -> pl.DataFrame:
+    """Give rows the numbers that their lines have in the file; here they are counted from 1."""
+    return rows.with_columns(numbers.gather(rows["line"] - 1).alias("line"))
 
 
 def envelope(lines: pl.DataFrame, reading: Reading) -> pl.DataFrame:

@@ -42,6 +42,13 @@ PLAIN = (
 )
 """Selects rows whose lines say nothing that they do not: a prefix that speaks of knocking is the firewall's own word
 for an opening, which detections read."""
+WRITTEN_BY = (
+    pl.lit("Linux").alias("vendor"),
+    pl.lit("netfilter").alias("product"),
+    pl.lit(1, dtype=pl.Int64).alias("event_count"),
+    pl.lit(1, dtype=pl.Int64).alias("packets_sent"),
+)
+"""What holds of every row: who wrote it, and that it is one packet."""
 
 
 class Netfilter:
@@ -98,30 +105,31 @@ class Netfilter:
 
     def finished(self, rows: pl.DataFrame, reading: Reading) -> pl.DataFrame:
         """Add what follows from the fields: valid addresses, the payload's length, the outcome."""
-        udp, icmp = pl.col("protocol") == "udp", pl.col("protocol").is_in(["icmp", "icmp6"])
-        headers = (
-            pl.when(pl.col("destination_ip").str.contains(":", literal=True))
-            .then(_IPV6_HEADER + _ICMP_HEADER)
-            .otherwise(_IPV4_HEADER + _ICMP_HEADER)
-        )
-        # UDP prints its own length, ICMP's follows from the packet's, TCP's is unknown.
-        payload = (
-            pl.when(udp)
-            .then(pl.col("last_length") - _UDP_HEADER)
-            .when(icmp)
-            .then(pl.col("packet_length") - headers)
-            .clip(lower_bound=0)
-        )
         return rows.with_columns(
             shortest(rows["source_ip"]),
             shortest(rows["destination_ip"]),
-            payload.alias("payload_length"),
+            payload_length(),
             *outcome_of(rows["rule"], reading.settings.netfilter),
-            pl.lit("Linux").alias("vendor"),
-            pl.lit("netfilter").alias("product"),
-            pl.lit(1, dtype=pl.Int64).alias("event_count"),
-            pl.lit(1, dtype=pl.Int64).alias("packets_sent"),
+            *WRITTEN_BY,
         ).drop("last_length")
+
+
+def payload_length() -> pl.Expr:
+    """Tell the payload's length: UDP prints its own length, ICMP's follows from the packet's, TCP's is unknown."""
+    udp, icmp = pl.col("protocol") == "udp", pl.col("protocol").is_in(["icmp", "icmp6"])
+    headers = (
+        pl.when(pl.col("destination_ip").str.contains(":", literal=True))
+        .then(_IPV6_HEADER + _ICMP_HEADER)
+        .otherwise(_IPV4_HEADER + _ICMP_HEADER)
+    )
+    return (
+        pl.when(udp)
+        .then(pl.col("last_length") - _UDP_HEADER)
+        .when(icmp)
+        .then(pl.col("packet_length") - headers)
+        .clip(lower_bound=0)
+        .alias("payload_length")
+    )
 
 
 def _with_rule(messages: pl.DataFrame) -> pl.DataFrame:
