@@ -164,12 +164,14 @@ class Evidence:
             if end < 0:
                 continue
             skipping = False
-            block = rest + piece[end:]
-            cut = block.rfind(b"\n") + 1
-            rest = block[cut:]
-            if cut:
-                yield block[:cut], first
-                first += block.count(b"\n", 0, cut)
+            cut = piece.rfind(b"\n", end) + 1
+            if not cut:
+                rest += piece[end:]
+            else:
+                block = b"".join((rest, memoryview(piece)[end:cut]))
+                rest = piece[cut:]
+                yield block, first
+                first += block.count(b"\n")
             if len(rest) > MAX_LINE:
                 rest, skipping = rest[: MAX_LINE + 1], True
         if rest:

@@ -390,3 +390,6 @@ def test_ten_thousand_cases_open_and_scroll(tmp_path: Path, opened: Open) -> Non
         page.locator(".row").nth(before).wait_for(state="attached")
     page.get_by_label("Search").fill("srv9999")
     has_count(page, ".row", 1)
+    page.locator(".row a").first.click()
+    assert "knockwatch explain 000000000000270f --cases" in page.locator(".head").inner_text()
+    assert page.locator("details.guidance").count() == 0

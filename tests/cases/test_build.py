@@ -1,6 +1,6 @@
 import json
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given
@@ -256,6 +256,7 @@ def test_every_case_says_why_what_else_it_may_be_and_what_would_settle_it() -> N
         assert case.innocent_explanations
         assert case.missing
         json.dumps(case.to_json())
+        assert {"schema_version": case.to_json()["schema_version"], **asdict(case)} == case.to_json()
 
 
 def test_what_the_rules_mistake_is_an_innocent_explanation() -> None:

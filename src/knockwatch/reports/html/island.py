@@ -17,7 +17,8 @@ from knockwatch.reports.moments import microseconds
 from knockwatch.reports.words import Glyphs, only_tries, route, sequence, title
 
 MANY = 1000
-"""Cases beyond which a report carries less of each that is no alert: 10,000 whole ones are more than 100 MB."""
+"""Cases beyond which a report carries less of each that is no alert: 10,000 whole ones are more than 100 MB, and the
+guidance of each takes longer to write than the case to find."""
 QUOTES_OF_MANY = 6
 """Lines quoted of a case that is no alert, where cases are many."""
 USES_KEPT = 2000
@@ -77,17 +78,19 @@ def island(cases: Sequence[Case], summary: Mapping[str, Any] | None, folder: Pat
     Returns
     -------
     dict
-        ``cases``, each with numbers into ``texts`` for what repeats and into ``files`` for the lines it quotes;
+        ``cases``, each with numbers into ``texts`` for what repeats and into ``files`` for the lines it quotes, and,
+        but for the brief ones among many, its ``guidance``;
         ``elements`` and ``shapes``, as `Shapes` tells them; ``reading``, what was read, or None.
         Every text is as `visible` leaves it.
     """
     texts, files, shapes = Pool(), Pool(), Shapes()
     many = len(cases) > MANY
-    told = [
-        _case(case, texts, files, many=many and case.status != "alert")
-        | {"guidance": shapes.told(case, texts.number)}
-        for case in cases
-    ]
+    told = []
+    for case in cases:
+        brief = many and case.status != "alert"
+        told.append(_case(case, texts, files, many=brief))
+        if not brief:
+            told[-1]["guidance"] = shapes.told(case, texts.number)
     return {
         "cases": told,
         **shapes.data(),

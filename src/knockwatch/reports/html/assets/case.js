@@ -56,7 +56,7 @@ function caseHead(one, guidance) {
     h("p", { class: "when" }, name(span(one), 60)),
     h("p", { class: "badges" }, badge(one.severity, `severity ${one.severity}`), badge("flat", `confidence ${one.confidence}`), badge("flat", `score ${one.score ?? 0} of 100`), legMarks(one)),
     one.suppressed_by ? h("p", { class: "note" }, "Suppressed by ", name(one.suppressed_by, 300)) : null,
-    guidanceButtons(guidance));
+    guidanceButtons(one, guidance));
 }
 
 /** Draw the secret as steps, and how fast it is sent. */

@@ -6,8 +6,9 @@ const SPAN = /(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)/gsu;
 const PAGES_OF_CASE = [["playbook", "Playbook"], ["guide", "Investigation guide"], ["related", "Related techniques"]];
 const LANGUAGES = { sh: "shell", powershell: "PowerShell" };
 
-/** Make the folded pages of a case's guidance, by their names. */
+/** Make the folded pages of a case's guidance, by their names; none for a case that this file holds in brief. */
 function guidanceOf(one) {
+  if (!one.guidance) return {};
   const [shape, ...numbers] = one.guidance;
   const values = texts(numbers);
   return Object.fromEntries(DATA.shapes[shape].map(([elements, blanks], at) =>
@@ -88,7 +89,8 @@ async function copied(element) {
 }
 
 /** Make the buttons that lead to the pages of guidance. */
-function guidanceButtons(pages) {
+function guidanceButtons(one, pages) {
+  if (!one.guidance) return h("p", { class: "near" }, "What to do: ", h("code", null, `knockwatch explain ${clipped(one.id, 64)} --cases cases.jsonl`), " tells. There are many cases: this file holds the guidance of alerts only.");
   return h("p", { class: "near noprint" }, "What to do: ", PAGES_OF_CASE.map(([part, words]) =>
     h("button", { type: "button", class: "chip words", onclick: () => {
       pages[part].unfold();

@@ -13,7 +13,7 @@ function overviewPage() {
     alerts.length ? section("When", { class: "card" }, alertsChart(alerts)) : null,
     caseList(),
     reading ? section("What was read, over time", { class: "card" }, coverage(reading), h("p", null, h("a", { href: "#/files" }, "Every file, and what was not understood"))) : null,
-    DATA.many ? h("p", { class: "note" }, "There are many cases: of those that are no alert this file holds the first lines and uses only.") : null);
+    DATA.many ? h("p", { class: "note" }, "There are many cases: of those that are no alert this file holds the first lines and uses only, and no guidance.") : null);
 }
 
 /** Say the most important thing. */
