@@ -110,6 +110,43 @@ def test_calls_that_begin_again_or_after_a_pause_are_several(workspace: Workspac
     assert [len(finding.sequence) for finding in found(workspace, DETECTION)] == [3, 3, 3]
 
 
+def test_packets_from_different_senders_are_several_knocks(workspace: Workspace) -> None:
+    put(
+        workspace,
+        "processes",
+        [
+            process(f"hping3 -S -c 1 -a {sender} -p {port} 203.0.113.10", after=at)
+            for at, (sender, port) in enumerate(
+                [
+                    ("198.51.100.7", 7871),
+                    ("198.51.100.7", 46935),
+                    ("198.51.100.23", 55793),
+                    ("198.51.100.23", 9),
+                ]
+            )
+        ],
+    )
+    assert sorted((finding.sources, finding.sequence) for finding in found(workspace, DETECTION)) == [
+        (("198.51.100.23",), ("tcp/55793", "tcp/9")),
+        (("198.51.100.7",), ("tcp/7871", "tcp/46935")),
+    ]
+
+
+def test_two_steps_and_the_first_again_after_a_pause_are_several(workspace: Workspace) -> None:
+    put(
+        workspace,
+        "processes",
+        [
+            process(f"nping --tcp --flags syn -c 1 -p {port} 203.0.113.10", after=at)
+            for at, port in [(0, 46765), (1, 35504), (88, 46765), (89, 57907)]
+        ],
+    )
+    assert [finding.sequence for finding in found(workspace, DETECTION)] == [
+        ("tcp/46765", "tcp/35504"),
+        ("tcp/46765", "tcp/57907"),
+    ]
+
+
 def test_calls_far_apart_are_several(workspace: Workspace) -> None:
     put(
         workspace,

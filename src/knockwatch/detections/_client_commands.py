@@ -59,6 +59,8 @@ class Sent:
         What it asks to have opened.
     payload
         Whether a packet crafter is told what to put into the packet.
+    source
+        Whom it says the packet is from, where it is told to.
     """
 
     tool: str
@@ -66,6 +68,7 @@ class Sent:
     steps: tuple[str, ...] = ()
     door: str | None = None
     payload: bool = False
+    source: str | None = None
 
     @property
     def address(self) -> str | None:
@@ -126,13 +129,16 @@ def _hping3(words: Sequence[str]) -> Sent:
     """Read ``hping3 -S -p 7000 -c 1 HOST`` (hping3(8))."""
     plain = _plain(words, _HPING_VALUED)
     flags = set(words)
+    source = address_of(_value(words, "-a", "--spoof"))
     if flags & {"-1", "--icmp"}:
         told = ("icmp",) if flags & _HPING_ODD else ()
-        return Sent("hping3", plain[-1] if plain else None, told)
+        return Sent("hping3", plain[-1] if plain else None, told, source=source)
     protocol = "udp" if flags & {"-2", "--udp"} else "tcp"
     port = (_value(words, "-p", "--destport") or "").lstrip("+")
     payload = any(word.partition("=")[0] in _HPING_PAYLOAD for word in words)
-    return Sent("hping3", plain[-1] if plain else None, _steps([port], protocol), payload=payload)
+    return Sent(
+        "hping3", plain[-1] if plain else None, _steps([port], protocol), payload=payload, source=source
+    )
 
 
 def _nping(words: Sequence[str]) -> Sent:
@@ -145,7 +151,8 @@ def _nping(words: Sequence[str]) -> Sent:
         odd = flags & _NPING_ODD or _value(words, "--data-length", "--data-length") not in {None, _PING_BYTES}
         return Sent("nping", target, ("icmp",) if odd else ())
     payload = any(word.partition("=")[0] in _NPING_PAYLOAD for word in words)
-    return Sent("nping", target, _steps(ports, protocol), payload=payload)
+    source = address_of(_value(words, "-S", "--source-ip"))
+    return Sent("nping", target, _steps(ports, protocol), payload=payload, source=source)
 
 
 _READERS: Mapping[str, Callable[[Sequence[str]], Sent]] = {

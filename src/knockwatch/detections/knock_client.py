@@ -223,6 +223,7 @@ def _finding(
         leg="signal" if sent else None,
         start_us=row["time_us"] or 0,
         end_us=row["time_us"] or 0,
+        sources=(sent.source,) if sent and sent.source else (),
         destination=sent.address if sent else None,
         host=row["host"],
         door=sent.door if sent else None,
@@ -246,7 +247,10 @@ def _once(told: Iterable[Finding]) -> Iterator[Finding]:
     """Join the findings, given by time, that tell of one start."""
     open_: dict[tuple[object, ...], Finding] = {}
     for finding in told:
-        key = (finding.kind, finding.host, finding.destination, finding.sequence, finding.door, _aim(finding))
+        key = (
+            *(finding.kind, finding.host, finding.sources, finding.destination),
+            *(finding.sequence, finding.door, _aim(finding)),
+        )
         known = open_.get(key)
         if known is None or finding.start_us - known.end_us > _SAME_US:
             if known is not None:
@@ -270,7 +274,7 @@ def _chained(told: Iterable[Finding], gap_us: int, most: int) -> Iterator[Findin
     open_: dict[tuple[object, ...], Finding] = {}
     for finding in sorted(told, key=lambda finding: finding.start_us):
         tool = _aim(finding).partition(":")[0]
-        key = (finding.host, finding.user, finding.destination, tool)
+        key = (finding.host, finding.user, finding.destination, finding.sources, tool)
         if len(finding.sequence) != 1 or finding.signal in _WHOLE or finding.sequence == ("icmp",):
             yield finding
             continue
@@ -296,13 +300,17 @@ def _chained(told: Iterable[Finding], gap_us: int, most: int) -> Iterator[Findin
 
 
 def _begins_anew(known: Finding, finding: Finding) -> bool:
-    """Tell whether a step begins another sequence: the first one again, or one after an unusual pause."""
-    if len(set(known.sequence)) < FEWEST:
-        return False
+    """Tell whether a step begins another sequence: the first one again, or one after an unusual pause.
+
+    Of fewer steps than a sequence has, it takes both.
+    """
     times = [pointer.time_us or 0 for pointer in known.pointers]
     longest = max((later - earlier for earlier, later in pairwise(times)), default=0)
-    pause = finding.start_us - known.end_us
-    return finding.sequence[0] == known.sequence[0] or pause > max(PAUSE_US, PAUSE_TIMES * longest)
+    paused = finding.start_us - known.end_us > max(PAUSE_US, PAUSE_TIMES * longest)
+    again = finding.sequence[0] == known.sequence[0]
+    if len(set(known.sequence)) < FEWEST:
+        return again and paused and len(known.sequence) > 1
+    return again or paused
 
 
 def _aim(finding: Finding) -> str:
