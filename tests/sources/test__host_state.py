@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from knockwatch.evidence import BLOCK_BYTES
 from knockwatch.sources import Head, _host_state
 from knockwatch.sources.iptables_save import SOURCE
 from tests.sources.reading import SAMPLES, head_of, read, read_text
@@ -13,7 +14,12 @@ RULES = (SAMPLES / "iptables-save" / "srv1.v4").read_text()
 
 def test_a_door_whose_rules_stand_far_apart_is_read_whole(tmp_path: Path) -> None:
     first, rest = RULES.split("-A INPUT -j LOGDROP\n", 1)
-    filler = "".join(f"-A INPUT -s 192.0.2.{number % 250} -j DROP\n" for number in range(300_000))
+    # More than a block of a file, in few long rules.
+    note = "n" * 1_000
+    filler = "".join(
+        f"-A INPUT -s 192.0.2.{number % 250} -m comment --comment {note} -j DROP\n" for number in range(9_000)
+    )
+    assert len(filler) > BLOCK_BYTES
 
     rows = read_text(SOURCE, tmp_path, first + "-A INPUT -j LOGDROP\n" + filler + rest).rows("changes")
 
