@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import polars as pl
 from knockwatch.emulation.estate import FIRST_INSIDE_SERVER, FIRST_SERVER, Estate
 from knockwatch.emulation.planted import Site
 from knockwatch.emulation.stream import ICMP, TCP, UDP, Rows
+from knockwatch.emulation.writers import Writer
 
 PIECE_ROWS = 100_000
 """Rows that are turned into text at once: lines are ten times as large as the numbers they are written from."""
@@ -86,6 +88,32 @@ class TextFile:
     def close(self) -> None:
         """Close the file."""
         self.file.close()
+
+
+@dataclass(frozen=True)
+class LineWriter(Writer):
+    """A format whose records are lines, each made of one row.
+
+    Parameters
+    ----------
+    name, title, suffix, source
+        As every writer has them.
+    lines
+        Writes the lines.
+    header
+        What the file begins with.
+    """
+
+    name: str
+    title: str
+    suffix: str
+    source: str
+    lines: Lines
+    header: str = ""
+
+    def open(self, path: Path, site: Site) -> TextFile:
+        """Begin a file."""
+        return TextFile(path, site, self.lines, self.header)
 
 
 def said(*parts: str | pl.Expr) -> pl.Expr:

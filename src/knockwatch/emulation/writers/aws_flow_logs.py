@@ -5,13 +5,9 @@ The default format has no flags, so that who began a flow is a guess from its po
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import polars as pl
 
-from knockwatch.emulation.planted import Site
-from knockwatch.emulation.writers import Writer
-from knockwatch.emulation.writers._text import TextFile, said
+from knockwatch.emulation.writers._text import LineWriter, said
 
 _HEADER = (
     "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action "
@@ -20,19 +16,6 @@ _HEADER = (
 _BEFORE = "3 123456789010 eni-1235b8ca123456789 "
 _SYN, _SYN_FIN, _SYN_ACK_FIN = 2, 3, 19
 """AWS leaves ACK out of its flags but for the answer to a SYN."""
-
-
-class AwsFlowLogs(Writer):
-    """Writer of AWS VPC Flow Logs."""
-
-    name = "aws-flow-logs"
-    title = "AWS VPC Flow Logs, version 3"
-    suffix = ".log"
-    source = "aws-flow-logs"
-
-    def open(self, path: Path, site: Site) -> TextFile:
-        """Begin a file."""
-        return TextFile(path, site, _lines, _HEADER)
 
 
 def _lines(rows: pl.DataFrame) -> pl.Series:
@@ -58,4 +41,4 @@ def _way(source: str, destination: str, size: str) -> tuple[str | pl.Expr, ...]:
     return (_BEFORE, *ends, *rest)
 
 
-WRITER = AwsFlowLogs()
+WRITER = LineWriter("aws-flow-logs", "AWS VPC Flow Logs, version 3", ".log", "aws-flow-logs", _lines, _HEADER)

@@ -6,26 +6,9 @@ as sites do to save room.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import polars as pl
 
-from knockwatch.emulation.planted import Site
-from knockwatch.emulation.writers import Writer
-from knockwatch.emulation.writers._text import TextFile, of_protocol, said
-
-
-class CiscoAsa(Writer):
-    """Writer of ASA's messages."""
-
-    name = "cisco-asa"
-    title = "Cisco ASA messages in syslog"
-    suffix = ".log"
-    source = "syslog"
-
-    def open(self, path: Path, site: Site) -> TextFile:
-        """Begin a file."""
-        return TextFile(path, site, _lines)
+from knockwatch.emulation.writers._text import LineWriter, of_protocol, said
 
 
 def _lines(rows: pl.DataFrame) -> pl.Series:
@@ -63,4 +46,4 @@ def _lines(rows: pl.DataFrame) -> pl.Series:
     return rows.select(line).to_series()
 
 
-WRITER = CiscoAsa()
+WRITER = LineWriter("cisco-asa", "Cisco ASA messages in syslog", ".log", "syslog", _lines)

@@ -2,26 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import polars as pl
 
-from knockwatch.emulation.planted import Site
-from knockwatch.emulation.writers import Writer
-from knockwatch.emulation.writers._text import TextFile, of_protocol, said
-
-
-class Fortigate(Writer):
-    """Writer of FortiGate's traffic log."""
-
-    name = "fortigate"
-    title = "FortiGate traffic log, key=value"
-    suffix = ".log"
-    source = "bare-messages"
-
-    def open(self, path: Path, site: Site) -> TextFile:
-        """Begin a file."""
-        return TextFile(path, site, _lines)
+from knockwatch.emulation.writers._text import LineWriter, of_protocol, said
 
 
 def _lines(rows: pl.DataFrame) -> pl.Series:
@@ -65,4 +48,4 @@ def _lines(rows: pl.DataFrame) -> pl.Series:
     return rows.select(line).to_series()
 
 
-WRITER = Fortigate()
+WRITER = LineWriter("fortigate", "FortiGate traffic log, key=value", ".log", "bare-messages", _lines)

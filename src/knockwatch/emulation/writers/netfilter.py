@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import polars as pl
 
-from knockwatch.emulation.planted import Site
-from knockwatch.emulation.writers import Writer
-from knockwatch.emulation.writers._text import TextFile, of_protocol, said
+from knockwatch.emulation.writers._text import LineWriter, of_protocol, said
 
 _MAC = "aa:06:a8:ab:79:4c:76:df:0e:20:04:24:08:00"
 _WEEK_US = 604_800_000_000
 """All servers were started together, at the begin of a week: their kernels' stamps are not told apart."""
-
-
-class Netfilter(Writer):
-    """Writer of netfilter's lines."""
-
-    name = "netfilter"
-    title = "netfilter in syslog text, by the servers"
-    suffix = ".log"
-    source = "syslog"
-
-    def open(self, path: Path, site: Site) -> TextFile:
-        """Begin a file."""
-        return TextFile(path, site, _lines)
 
 
 def _lines(rows: pl.DataFrame) -> pl.Series:
@@ -60,4 +43,4 @@ def _lines(rows: pl.DataFrame) -> pl.Series:
     return rows.select(line).to_series()
 
 
-WRITER = Netfilter()
+WRITER = LineWriter("netfilter", "netfilter in syslog text, by the servers", ".log", "syslog", _lines)

@@ -5,26 +5,9 @@ The fields are those of "PAN-OS Administrator's Guide", "Traffic Log Fields".
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import polars as pl
 
-from knockwatch.emulation.planted import Site
-from knockwatch.emulation.writers import Writer
-from knockwatch.emulation.writers._text import TextFile, said
-
-
-class PaloAlto(Writer):
-    """Writer of PAN-OS' traffic log."""
-
-    name = "paloalto"
-    title = "Palo Alto Networks TRAFFIC log, CSV in syslog"
-    suffix = ".log"
-    source = "syslog"
-
-    def open(self, path: Path, site: Site) -> TextFile:
-        """Begin a file."""
-        return TextFile(path, site, _lines)
+from knockwatch.emulation.writers._text import LineWriter, said
 
 
 def _lines(rows: pl.DataFrame) -> pl.Series:
@@ -91,4 +74,4 @@ def _lines(rows: pl.DataFrame) -> pl.Series:
     return rows.select(line).to_series()
 
 
-WRITER = PaloAlto()
+WRITER = LineWriter("paloalto", "Palo Alto Networks TRAFFIC log, CSV in syslog", ".log", "syslog", _lines)

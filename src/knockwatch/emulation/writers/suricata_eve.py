@@ -2,26 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import polars as pl
 
-from knockwatch.emulation.planted import Site
-from knockwatch.emulation.writers import Writer
-from knockwatch.emulation.writers._text import TextFile, of_protocol, said
-
-
-class SuricataEve(Writer):
-    """Writer of Suricata's flow events."""
-
-    name = "suricata-eve"
-    title = "Suricata eve.json, flow events"
-    suffix = ".json"
-    source = "suricata-eve"
-
-    def open(self, path: Path, site: Site) -> TextFile:
-        """Begin a file."""
-        return TextFile(path, site, _lines)
+from knockwatch.emulation.writers._text import LineWriter, of_protocol, said
 
 
 def _lines(rows: pl.DataFrame) -> pl.Series:
@@ -80,4 +63,4 @@ def _lines(rows: pl.DataFrame) -> pl.Series:
     return rows.select(line).to_series()
 
 
-WRITER = SuricataEve()
+WRITER = LineWriter("suricata-eve", "Suricata eve.json, flow events", ".json", "suricata-eve", _lines)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import polars as pl
 
-from knockwatch.emulation.planted import Site
-from knockwatch.emulation.writers import Writer
-from knockwatch.emulation.writers._text import TextFile, said
+from knockwatch.emulation.writers._text import LineWriter, said
 from knockwatch.emulation.writers._zeek_fields import with_zeek
 
 _FIELDS = (
@@ -30,19 +26,6 @@ _BEFORE = ("ts", "uid", "source", "orig_p", "destination", "resp_p", "protocol")
 _AFTER = ("orig_pkts", "orig_ip_bytes", "resp_pkts", "resp_ip_bytes")
 
 
-class ZeekConn(Writer):
-    """Writer of Zeek's conn.log."""
-
-    name = "zeek-conn"
-    title = "Zeek conn.log, text"
-    suffix = ".log"
-    source = "zeek-conn"
-
-    def open(self, path: Path, site: Site) -> TextFile:
-        """Begin a file with its header."""
-        return TextFile(path, site, _lines, _HEADER)
-
-
 def _lines(rows: pl.DataFrame) -> pl.Series:
     """Write the lines."""
     history = pl.when(pl.col("history") == "").then(pl.lit("-")).otherwise("history")
@@ -54,4 +37,4 @@ def _lines(rows: pl.DataFrame) -> pl.Series:
     return with_zeek(rows).select(line).to_series()
 
 
-WRITER = ZeekConn()
+WRITER = LineWriter("zeek-conn", "Zeek conn.log, text", ".log", "zeek-conn", _lines, _HEADER)

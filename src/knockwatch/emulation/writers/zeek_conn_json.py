@@ -2,27 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import polars as pl
 
-from knockwatch.emulation.planted import Site
-from knockwatch.emulation.writers import Writer
-from knockwatch.emulation.writers._text import TextFile, said
+from knockwatch.emulation.writers._text import LineWriter, said
 from knockwatch.emulation.writers._zeek_fields import with_zeek
-
-
-class ZeekConnJson(Writer):
-    """Writer of Zeek's conn.log in JSON."""
-
-    name = "zeek-conn-json"
-    title = "Zeek conn.log, JSON"
-    suffix = ".log"
-    source = "zeek-conn-json"
-
-    def open(self, path: Path, site: Site) -> TextFile:
-        """Begin a file."""
-        return TextFile(path, site, _lines)
 
 
 def _lines(rows: pl.DataFrame) -> pl.Series:
@@ -67,4 +50,4 @@ def _lines(rows: pl.DataFrame) -> pl.Series:
     return with_zeek(rows).select(line).to_series()
 
 
-WRITER = ZeekConnJson()
+WRITER = LineWriter("zeek-conn-json", "Zeek conn.log, JSON", ".log", "zeek-conn-json", _lines)
