@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
 from zoneinfo import ZoneInfo
 
-import numba
 import numpy as np
 import polars as pl
 import pytest
@@ -21,6 +18,7 @@ from knockwatch.evidence import Evidence, Lines
 from knockwatch.sources import Batch, LineSource, Reading, _netfilter_loop, syslog
 from knockwatch.sources._firewall_blocks import take
 from knockwatch.sources.syslog import SOURCE
+from tests.sources.compiled import interpreted
 
 MAC = "MAC=aa:06:a8:ab:79:4c:76:df:0e:20:04:24:08:00 "
 HEAD = "Nov 22 11:23:34 srv1 kernel: [ 1261.909192] IPT-DROP: IN=eth0 OUT= "
@@ -135,18 +133,6 @@ def _large_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(syslog, "worthwhile", lambda size: True)
 
 
-def interpreted() -> ModuleType:
-    """Load the loop as plain Python, in which a place beyond the text is an error."""
-    spec = importlib.util.find_spec(_netfilter_loop.__name__)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(numba.config, "DISABLE_JIT", True)
-        spec.loader.exec_module(module)
-    return module
-
-
 def reading(lean: bool, clock: Clock | None = None) -> Reading:
     clock = clock or Clock(newest=datetime(2026, 11, 22, tzinfo=UTC))
     return Reading(Evidence(0, Path(__file__), "x"), clock, EvidenceSettings(), lean=lean)
@@ -210,7 +196,7 @@ def test_the_loop_stays_within_the_text_and_is_the_same_interpreted(text: str, d
     height = text[cut:].count("\n")
     dated = data.draw(st.booleans())
     results = []
-    for module in (_netfilter_loop, interpreted()):
+    for module in (_netfilter_loop, interpreted(_netfilter_loop)):
         found = np.empty((height, len(_netfilter_loop.COLUMNS)), np.int64)
         dates, rules, left = (np.zeros(shape, np.int64) for shape in (height, (256, 2), (height, 3)))
         taken, *others = module.read_block(block, dated, True, found, dates, rules, left)
@@ -222,9 +208,10 @@ def test_lines_of_one_shape_are_all_taken() -> None:
     text = (HEAD + MAC + TCP + "\n") * 3 + HEAD + MAC + UDP + "\n"
     taken = take((text.encode(), 1), reading(lean=True))
     assert taken is not None
-    assert taken.rows["line"].to_list() == [1, 2, 3, 4]
-    assert taken.rows["destination_port"].to_list() == [7000, 7000, 7000, 53]
-    assert not taken.left
+    found, left = taken
+    assert found["line"].to_list() == [1, 2, 3, 4]
+    assert found["destination_port"].to_list() == [7000, 7000, 7000, 53]
+    assert not left.data
 
 
 @pytest.mark.parametrize("ending", ["\r\n", "\n"])

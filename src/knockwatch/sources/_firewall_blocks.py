@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 
 from knockwatch.clock import plausible
 from knockwatch.evidence import Block
 from knockwatch.sources._addresses import shortest
-from knockwatch.sources._netfilter_loop import ABSENT, COLUMNS, DATE_WIDTH, TCP, read_block, views
+from knockwatch.sources._netfilter_loop import ABSENT, COLUMNS, DATE_WIDTH, TCP, read_block
+from knockwatch.sources._pieces import Left, pieces
 from knockwatch.sources.bodies._placed_fields import FLAGS
 from knockwatch.sources.bodies.netfilter import PLAIN, WRITTEN_BY, outcome_of, payload_length
 
@@ -41,25 +41,15 @@ _READ = (
 """Columns that are what the loop read."""
 
 
-@dataclass(frozen=True)
-class Taken:
-    """What was taken of a block.
+def take(block: Block, reading: Reading) -> tuple[pl.DataFrame, Left] | None:
+    """Take the lines of a block that tell of a packet, and say nothing that their rows do not.
 
-    Parameters
-    ----------
-    rows
-        Rows of the table `connections` as `netfilter` makes them, without the text of their times.
-    left, numbers
-        The lines that were left, and their numbers in the file.
+    Returns
+    -------
+    tuple
+        Rows of the table `connections` as `netfilter` makes them, without the text of their times; and the lines that
+        were left. None where all were.
     """
-
-    rows: pl.DataFrame
-    left: bytes
-    numbers: pl.Series
-
-
-def take(block: Block, reading: Reading) -> Taken | None:
-    """Take the lines of a block that tell of a packet, and say nothing that their rows do not; None where none does."""
     data, first = block
     lines = data.count(b"\n")
     found, left = np.empty((lines, len(COLUMNS)), np.int64), np.empty((lines, 3), np.int64)
@@ -75,53 +65,45 @@ def take(block: Block, reading: Reading) -> Taken | None:
     )
     if not taken:
         return None
-    pieces = _Pieces(data, pl.DataFrame(found[:taken], schema=COLUMNS, orient="row"))
+    read = _Read(data, pl.DataFrame(found[:taken], schema=COLUMNS, orient="row"))
     prefixes = [data[at : at + length].decode() for at, length in rules[:rules_found].tolist()]
-    rows = _rows(pieces, _times(pieces, dates[:dates_found], reading.clock), prefixes, reading)
+    rows = _rows(read, _times(read, dates[:dates_found], reading.clock), prefixes, reading)
     sound = rows.select(PLAIN & pl.col("time_us").is_not_null()).to_series()
     spans = np.concatenate((left[:others], found[:taken, :3][~sound.to_numpy()]))
-    spans = spans[np.argsort(spans[:, 0])]
-    return Taken(
-        rows.filter(sound).with_columns(pl.col("line") + first),
-        b"".join(data[begin:end] for _, begin, end in spans.tolist()),
-        pl.Series(spans[:, 0] + first),
-    )
+    rows = rows.filter(sound).with_columns(pl.col("line") + first)
+    return rows, Left.of(data, spans, first)
 
 
 @dataclass(frozen=True)
-class _Pieces:
+class _Read:
     """What the loop found: numbers, and places of texts in a block."""
 
     data: bytes
     found: pl.DataFrame
 
-    def text(self, at: pl.Series, lengths: pl.Series) -> pl.Series:
-        """Give pieces of the block as texts; they keep it, nothing is copied."""
-        written = np.zeros((len(at), 4), np.uint32)
-        views(np.frombuffer(self.data, np.uint8), at.to_numpy(), lengths.to_numpy(), written)
-        buffers = [None, pa.py_buffer(written), pa.py_buffer(self.data)]
-        return pl.Series(pa.Array.from_buffers(pa.string_view(), len(at), buffers))
-
     def named(self, column: str) -> pl.Series:
         """Give the texts of one of the columns that have a place and a length."""
-        return self.text(self.found[f"{column}_at"], self.found[f"{column}_length"]).alias(column)
+        at, lengths = (self.found[f"{column}_{what}"].to_numpy() for what in ("at", "length"))
+        return pieces(self.data, at, lengths).alias(column)
 
 
-def _times(pieces: _Pieces, dates: npt.NDArray[np.int64], clock: Clock) -> pl.Series:
+def _times(read: _Read, dates: npt.NDArray[np.int64], clock: Clock) -> pl.Series:
     """Give the moments of lines; null where a date is none."""
-    found = pieces.found
+    found = read.found
     if not len(dates):
         return found.select(plausible(pl.col("date") * _DAY_US + pl.col("of_day_us"))).to_series()
     if clock.zone is not UTC:
         # Where the clocks change, midnight plus a time of day is not that time.
-        return clock.syslog(pieces.text(found["time_at"], pl.repeat(_TIME_WIDTH, found.height, eager=True)))
-    texts = [pieces.data[at : at + DATE_WIDTH].decode() for at in dates.tolist()]
+        return clock.syslog(
+            pieces(read.data, found["time_at"].to_numpy(), np.full(found.height, _TIME_WIDTH))
+        )
+    texts = [read.data[at : at + DATE_WIDTH].decode() for at in dates.tolist()]
     return clock.midnights(pl.Series(texts)).gather(found["date"]) + found["of_day_us"]
 
 
-def _rows(pieces: _Pieces, times: pl.Series, prefixes: list[str], reading: Reading) -> pl.DataFrame:
+def _rows(read: _Read, times: pl.Series, prefixes: list[str], reading: Reading) -> pl.DataFrame:
     """Make rows of what was found."""
-    found = pieces.found
+    found = read.found
     tcp, version6 = pl.col("protocol") == TCP, found["version"] == 6
     rule = pl.Series("rule", prefixes)
     numbers = [
@@ -133,19 +115,19 @@ def _rows(pieces: _Pieces, times: pl.Series, prefixes: list[str], reading: Readi
         times.alias("time_us"),
         *numbers,
         *(pl.when(tcp & (pl.col(name) != ABSENT)).then(name) for name in ("tcp_seq", "tcp_ack")),
-        _addresses(pieces, "source", version6),
-        _addresses(pieces, "destination", version6),
+        _addresses(read, "source", version6),
+        _addresses(read, "destination", version6),
         pl.Series("protocol", _PROTOCOLS).gather(found["protocol"]),
         pl.when(tcp).then(pl.Series(_FLAG_SETS).gather(found["tcp_flags"])).alias("tcp_flags"),
         pl.col("forwarded").cast(pl.Boolean),
-        pieces.named("sensor"),
+        read.named("sensor"),
         rule.gather(found["rule"]),
         *(column.gather(found["rule"]) for column in outcome_of(rule, reading.settings.netfilter)),
     )
     return rows.with_columns(payload_length(), *WRITTEN_BY).drop("last_length")
 
 
-def _addresses(pieces: _Pieces, side: str, version6: pl.Series) -> pl.Series:
+def _addresses(read: _Read, side: str, version6: pl.Series) -> pl.Series:
     """Give addresses in their shortest form, null where one is none; the loop has seen those of IPv4."""
-    texts = pieces.named(side).alias(f"{side}_ip")
+    texts = read.named(side).alias(f"{side}_ip")
     return texts.zip_with(~version6, shortest(texts)) if version6.any() else texts

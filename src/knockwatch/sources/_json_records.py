@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import codecs
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Literal
 
 import polars as pl
 
+from knockwatch._compiled import worthwhile
 from knockwatch.evidence import Block, Lines
 from knockwatch.sources import Batch, Format, Head, Reading
 from knockwatch.sources._json_documents import (
@@ -111,6 +112,22 @@ class JsonRecords(ABC):
 
     def _lines(self, block: Block, reading: Reading, spelling: Spelling) -> Batch:
         """Read a block of lines."""
+        if not worthwhile(reading.evidence.size):
+            return self._plainly(block, reading, spelling)
+        from knockwatch.sources import _json_blocks
+
+        read = _json_blocks.read(block, self.keys, spelling)
+        if read is None:
+            return self._plainly(block, reading, spelling)
+        found, left = read
+        batch = self.rows(found, reading)
+        batch.records = found.height
+        if batch.misfits is not None and batch.misfits.height:
+            batch.misfits = _only(Lines.of(*block).frame, batch.misfits)
+        return left.beside(batch, lambda lines: self._plainly(lines, reading, spelling))
+
+    def _plainly(self, block: Block, reading: Reading, spelling: Spelling) -> Batch:
+        """Read a block of lines by Polars' reader of JSON."""
         found = None if self.telling else _block(block, self.keys, spelling=spelling)
         if found is not None:
             batch = self.rows(found, reading)
@@ -197,8 +214,11 @@ def prefix_of(head: Head, holders: Sequence[str] = HOLDERS) -> str | None:
 
 def value_at(record: Mapping[str, Any], path: str) -> Any:
     """Find what a path leads to, nested or flat; None where nothing does."""
-    if path in record:
-        return record[path]
+    return record[path] if path in record else _within(record, path)
+
+
+def _within(record: Mapping[str, Any], path: str) -> Any:
+    """Find what a path leads to through objects in objects; None where nothing does."""
     found: Any = record
     for key in path.split("."):
         if not isinstance(found, Mapping) or key not in found:
@@ -232,7 +252,7 @@ def nested(lines: pl.DataFrame, keys: Sequence[str], *, spelling: Spelling = "bo
     if read is not None:
         return framed.select("line").hstack(read)
     if framed.height <= FEW:
-        return _one_by_one(framed, keys)
+        return _one_by_one(framed, keys, spelling)
     half = framed.height // 2
     return pl.concat(
         [nested(framed[:half], keys, spelling=spelling), nested(framed[half:], keys, spelling=spelling)]
@@ -301,13 +321,15 @@ def _path(key: str, *, spelling: Spelling) -> pl.Expr:
     return pl.coalesce(pl.col(key), found) if inner and spelling == "both" else found
 
 
-def _one_by_one(lines: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+def _one_by_one(lines: pl.DataFrame, keys: Sequence[str], spelling: Spelling) -> pl.DataFrame:
     """Read the same, slower: one bad line does not spoil its block."""
+    ways: Mapping[Spelling, Callable[[Mapping[str, Any], str], Any]]
+    ways = {"flat": lambda record, key: record.get(key), "nested": _within, "both": value_at}
     rows = []
     for line, text in lines.select("line", "text").iter_rows():
         record = object_of(text)
         if record is not None:
-            values = (as_text(value_at(record, key)) for key in keys)
+            values = (as_text(ways[spelling](record, key)) for key in keys)
             rows.append((line, *(value and value.encode("utf-8", "replace").decode() for value in values)))
     schema = {"line": pl.Int64(), **dict.fromkeys(keys, pl.String())}
     return pl.DataFrame(rows, schema=schema, orient="row")

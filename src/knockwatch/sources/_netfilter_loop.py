@@ -43,7 +43,6 @@ _HOUR, _MINUTE, _SECOND = 3_600_000_000, 60_000_000, 1_000_000
 _NAME_MOST = 255
 _ADDRESS_MOST = 45
 _PORT_MOST = 65_535
-_INLINE = 12
 _NAMED_MOST = 8
 """Letters of the longest key that is read; they fill 64 bits."""
 _STAMP_BLANKS = 5
@@ -554,17 +553,3 @@ def _whole(row: Integers, flagged: bool) -> bool:
     if row[PROTOCOL] == UDP:
         return bool(row[LAST_LENGTH] != ABSENT)
     return bool(row[WINDOW] != ABSENT and flagged)
-
-
-@compiled
-def views(text: Bytes, at: Integers, lengths: Integers, into: npt.NDArray[np.uint32]) -> None:
-    """Write Arrow's views of pieces of the text: length, then a short piece itself, else its beginning and place."""
-    letters = into.view(np.uint8)
-    for row in range(len(at)):
-        length, begin = lengths[row], at[row]
-        into[row, 0] = length
-        kept = length if length <= _INLINE else 4
-        for offset in range(kept):
-            letters[row, 4 + offset] = text[begin + offset]
-        if length > _INLINE:
-            into[row, 3] = begin

@@ -62,15 +62,9 @@ class Syslog(LineSource):
         taken = _firewall_blocks.take(block, reading)
         if taken is None:
             return super().block(block, reading)
-        batch = super().block((taken.left, 1), reading)
-        batch.records += taken.rows.height
-        for name, rows in batch.tables.items():
-            batch.tables[name] = _numbered(rows, taken.numbers)
-        if batch.misfits is not None:
-            batch.misfits = _numbered(batch.misfits, taken.numbers)
-        others = batch.tables.get("connections", taken.rows.clear())
-        batch.tables["connections"] = pl.concat([taken.rows, others], how="diagonal_relaxed")
-        return batch
+        rows, left = taken
+        plain = super().block
+        return left.beside(Batch(rows.height, {"connections": rows}), lambda block: plain(block, reading))
 
     def parse(self, lines: pl.DataFrame, reading: Reading) -> Batch:
         """Split headers from messages, then read what the messages carry."""
@@ -81,11 +75,6 @@ class Syslog(LineSource):
             rest = misfits(unread, pl.lit(value=False))
             batch.misfits = rest if batch.misfits is None else pl.concat([batch.misfits, rest])
         return batch
-
-
-def _numbered(rows: pl.DataFrame, numbers: pl.Series) -> pl.DataFrame:
-    """Give rows the numbers that their lines have in the file; here they are counted from 1."""
-    return rows.with_columns(numbers.gather(rows["line"] - 1).alias("line"))
 
 
 def envelope(lines: pl.DataFrame, reading: Reading) -> pl.DataFrame:
