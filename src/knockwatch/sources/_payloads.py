@@ -18,6 +18,8 @@ _AT_ONCE = 65_536
 """Bytes that are counted together: they and the counters of their payloads fit a processor's cache."""
 _COUNTERS = 256
 _LONGEST = MARGIN - 256
+_UNIT = float(1 << 40)
+"""Parts of one in which `xlogx` counts: sums of whole numbers are the same in any order, and these fit 64 bits."""
 FACTS = ("payload_length", "payload_entropy", "payload_alphabet", "payload_head", "payload_head_length")
 
 _LETTERS = {
@@ -72,15 +74,14 @@ class Payloads:
         there, at, captured = there[order], at[order], captured[order]
         facts["payload_head"][there] = self._rows(at, captured, HEAD_BYTES)
         facts["payload_head_length"][there] = np.minimum(captured, HEAD_BYTES)
-        logarithms, outside = _xlogx(int(captured[-1]) if len(captured) else 0), _outside()
+        logarithms, outside = xlogx(int(captured[-1]) if len(captured) else 0), outside_alphabets()
         begin = 0
         while begin < len(there):
             width = int(captured[min(begin + _AT_ONCE // _COUNTERS, len(there)) - 1])
             part = slice(begin, begin + max(_AT_ONCE // max(width, _COUNTERS), 1))
             begin, chosen = part.stop, there[part]
             counts = self._counts(at[part], captured[part])
-            shares = logarithms[counts].sum(axis=1) / captured[part]
-            facts["payload_entropy"][chosen] = np.clip(np.log2(captured[part]) - shares, 0, None)
+            facts["payload_entropy"][chosen] = entropy(logarithms[counts].sum(axis=1), captured[part])
             facts["payload_alphabet"][chosen] = _alphabet(counts, outside)
         return facts
 
@@ -107,14 +108,20 @@ def payloads_of(data: npt.NDArray[np.uint8], packets: Packets) -> Payloads:
     return Payloads(data, packets.payload_at, packets.payload_captured, packets.payload_length)
 
 
-def _xlogx(most: int) -> npt.NDArray[np.float64]:
+def xlogx(most: int) -> Integers:
     """Give n * log2(n) of whole numbers up to `most`: with it, Shannon's entropy needs no logarithm of each count."""
     numbers = np.arange(most + 1, dtype=np.float64)
     numbers[1:] *= np.log2(numbers[1:])
-    return numbers
+    return np.rint(numbers * _UNIT).astype(np.int64)
 
 
-def _outside() -> dict[int, npt.NDArray[np.uint64]]:
+def entropy(sums: Integers, sizes: Numbers) -> npt.NDArray[np.float64]:
+    """Give Shannon's entropy in bits per byte of payloads of some sizes, from the sum of `xlogx` of their counts."""
+    bits: npt.NDArray[np.float64] = np.log2(sizes) - sums / (sizes * _UNIT)
+    return np.clip(bits, 0, None)
+
+
+def outside_alphabets() -> dict[int, npt.NDArray[np.uint64]]:
     """Give, for each alphabet, the bytes that do not belong to it, as bits of four numbers."""
     values = range(256)
     return {
