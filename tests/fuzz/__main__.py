@@ -7,16 +7,21 @@ What a parser must never do is raise, hang, or lose lines without a count. An in
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
-from knockwatch.sources import Source, sources
+from knockwatch.sources import Batch, Reading, Source, pcap, sources
+from knockwatch.sources._capture_files import CaptureReader
 from knockwatch.sources.bodies import bodies
 from tests.fuzz.damage import damaged
 from tests.sources.reading import SAMPLES, head_of, read
@@ -28,6 +33,23 @@ SPARE_BYTES = 65536
 """Of a sample, at most this much is damaged at a time: many small inputs find more than few large ones."""
 
 
+class CompiledPcap(pcap.Pcap):
+    """Captures read by compiled loops, however small they are."""
+
+    format = replace(pcap.Pcap.format, name="pcap-loops")
+
+    def read(self, reading: Reading) -> Iterator[Batch]:
+        """Read a capture."""
+        from knockwatch.sources._compiled_connections import CompiledConnections, follow
+
+        return pcap._read(reading, CaptureReader(follow), CompiledConnections())
+
+
+def compiled() -> list[Source]:
+    """Give the sources that read large evidence by other means."""
+    return [CompiledPcap()] if find_spec("numba") else []
+
+
 def readers(only: str | None) -> list[tuple[str, Source, list[bytes]]]:
     """Give every format with the source that reads it and its samples; a body is read in its envelope."""
     found = [(source.format.name, source) for source in sources()]
@@ -35,6 +57,7 @@ def readers(only: str | None) -> list[tuple[str, Source, list[bytes]]]:
         head = head_of(samples(body.format.name)[0])
         source = max(sources(), key=lambda one: one.confidence(head))
         found.append((body.format.name, source))
+    found += [(source.format.name, source) for source in compiled()]
     return [
         (name, source, [path.read_bytes()[:SPARE_BYTES] for path in samples(name)])
         for name, source in found
@@ -44,7 +67,7 @@ def readers(only: str | None) -> list[tuple[str, Source, list[bytes]]]:
 
 def samples(name: str) -> list[Path]:
     """List the samples of a format."""
-    return sorted(path for path in (SAMPLES / name).iterdir() if path.is_file())
+    return sorted(path for path in (SAMPLES / name.removesuffix("-loops")).iterdir() if path.is_file())
 
 
 def fault_of(source: Source, path: Path) -> str | None:
@@ -81,8 +104,13 @@ def main(seconds: float, seed: int | None, only: str | None) -> None:
     click.echo(f"seed {seed}, {seconds:g} s a format")
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
+        # Compiled loops are compiled anew, so that they look whether each place is one.
+        os.environ |= {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": folder}
         path = Path(folder) / "evidence"
         for name, source, whole in readers(only):
+            # What is compiled is compiled when it is first used, which is no hang.
+            path.write_bytes(whole[0])
+            read(source, path)
             chance, tried, until = random.Random(f"{seed} {name}"), 0, time.monotonic() + seconds
             while time.monotonic() < until:
                 data = damaged(chance.choice(whole), chance, whole)

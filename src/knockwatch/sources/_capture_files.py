@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from knockwatch.sources._record_chains import Integers, Rule, follow
+from knockwatch.sources._record_chains import Chain, Integers, Rule, follow
 
 LARGEST_FRAME = 262_144
 """Bytes: the largest snapshot that libpcap takes (MAXIMUM_SNAPLEN); a record that says more is damaged."""
 MARGIN = 65_536 + 256
 """Zero bytes behind a piece: what is cut can be looked at before it is judged, and payloads be laid side by side."""
 NO_TIME = -1
+Follow = Callable[[npt.NDArray[np.uint8], int, int, Rule], Chain]
+"""How chains of records are followed; see `knockwatch.sources._record_chains.follow`."""
 
 _PCAP = {
     b"\xd4\xc3\xb2\xa1": ("<", 1_000_000, 16),
@@ -126,12 +128,15 @@ class CaptureReader:
 
     Attributes
     ----------
+    follow
+        Follows its records.
     frames
         How many have been found.
     problem
         A sentence on why reading stopped before the end; None if it did not.
     """
 
+    follow: Follow = follow
     frames: int = 0
     problem: str | None = None
     _rest: bytes = b""
@@ -149,7 +154,7 @@ class CaptureReader:
             data = self._buffers.joined(self._rest, memoryview(chunk)[self._skip :])
             self._skip = 0
             if self._format is None and size >= _PCAP_HEADER:
-                self._format = _format_of(data[:_PCAP_HEADER].tobytes())
+                self._format = _format_of(data[:_PCAP_HEADER].tobytes(), self.follow)
                 if self._format is None:
                     break
             if self._format is None:
@@ -169,16 +174,16 @@ class CaptureReader:
             self.problem = f"the capture breaks off within the record after frame {self.frames}"
 
 
-def _format_of(head: bytes) -> Format | None:
-    """Tell the format of a file that begins so."""
+def _format_of(head: bytes, follow: Follow) -> Format | None:
+    """Tell the format of a file that begins so, whose records are followed so."""
     if head[:4] in _PCAP:
         order, units, header = _PCAP[head[:4]]
         (network,) = struct.unpack_from(order + "I", head, 20)
         # Above the link type stand the length of a frame check sequence and whether there is one.
-        return _Pcap(order, units, header, network & 0xFFFF)
+        return _Pcap(order, units, header, network & 0xFFFF, follow)
     from knockwatch.sources._pcapng import Pcapng
 
-    return Pcapng() if head[:4] == SECTION_MAGIC and head[8:12] in ORDERS else None
+    return Pcapng(follow) if head[:4] == SECTION_MAGIC and head[8:12] in ORDERS else None
 
 
 @dataclass
@@ -189,6 +194,7 @@ class _Pcap:
     units: int
     header: int
     link: int
+    follow: Follow
     end: int = _PCAP_HEADER
     problem: str | None = None
     _begun: bool = False
@@ -198,7 +204,8 @@ class _Pcap:
         begin = 0 if self._begun else _PCAP_HEADER
         self._begun = True
         (now,) = struct.unpack_from(self.order + "I", data.data, begin)
-        chain = follow(data, size, begin, Rule(self.order, 8, self.header, 0, LARGEST_FRAME, 1, now, _SPAN))
+        rule = Rule(self.order, 8, self.header, 0, LARGEST_FRAME, 1, now, _SPAN)
+        chain = self.follow(data, size, begin, rule)
         self.end, at = chain.end, chain.at
         if chain.damaged:
             (captured,) = struct.unpack_from(self.order + "I", data.data, chain.end + 8)

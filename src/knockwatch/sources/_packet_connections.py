@@ -6,9 +6,10 @@ Packets are sorted and folded many at a time. What waits for an answer is bounde
 from __future__ import annotations
 
 import secrets
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,7 @@ from knockwatch.sources._packet_rows import (
     UNREACHABLE,
     is_syn,
 )
-from knockwatch.sources._packets import ACK, REPLIES, RST, SYN, TCP, UDP, Packets
+from knockwatch.sources._packets import ACK, REPLIES, RST, SYN, TCP, UDP, Packets, packets_of
 from knockwatch.sources._payloads import FACTS, Payloads, payloads_of
 from knockwatch.sources._record_chains import Integers
 
@@ -70,32 +71,88 @@ _FEW = 64
 
 @dataclass(frozen=True)
 class Prepared:
-    """The packets of a piece, their payloads, and what time it was: that of the frame in the middle."""
+    """A piece of a capture before its packets are folded.
 
-    packets: Columns
-    payloads: Payloads
+    Parameters
+    ----------
+    bad
+        For each frame 0, or why it could not be read (`knockwatch.sources._packets.REASONS`).
+    now_us
+        What time it was: that of the frame in the middle.
+    """
+
+    bad: npt.NDArray[np.int8]
     now_us: int
 
 
-class PacketConnections:
+Piece = TypeVar("Piece", bound=Prepared)
+
+
+class Connections(ABC, Generic[Piece]):
     """The connections of one capture, as far as they have not ended."""
 
     def __init__(self) -> None:
         # Crafted addresses must not be able to meet under one key.
         self._seed = np.uint64(secrets.randbits(64))
-        # Those whose answer may still come, and those that were answered and may last.
-        self._waiting, self._lasting = OpenConnections(), OpenConnections()
         self._ended: list[Columns] = []
 
-    def prepare(self, frames: Frames, packets: Packets) -> Prepared:
-        """Make of each packet a connection that consists of it: what can be done before the piece's turn comes."""
-        return Prepared(
-            _columns(frames, packets, self._seed),
-            payloads_of(frames.data, packets),
-            int(np.median(frames.time_us[::_FEW])) if len(packets.frame) else 0,
+    @abstractmethod
+    def prepare(self, frames: Frames) -> Piece:
+        """Read the packets of a piece: what can be done before its turn comes."""
+
+    @abstractmethod
+    def take(self, piece: Piece) -> None:
+        """Take the packets of the next piece."""
+
+    @abstractmethod
+    def _all(self) -> list[Columns]:
+        """Take out all connections that are held."""
+
+    def ended(self) -> Columns:
+        """Give the connections that have ended, once they are many."""
+        return self._taken(_ROWS_AT_ONCE)
+
+    def rest(self) -> Columns:
+        """Give all connections that are left."""
+        self._end(*self._all())
+        return self._taken(0)
+
+    def _end(self, *parts: Columns) -> None:
+        """Note connections that have ended."""
+        self._ended += [part for part in parts if part and len(part["key"])]
+
+    def _taken(self, least: int) -> Columns:
+        """Take what has ended, if it is so much."""
+        if sum(len(part["key"]) for part in self._ended) < least:
+            return {}
+        ended, self._ended = self._ended, []
+        return joined(*ended)
+
+
+@dataclass(frozen=True)
+class Sortable(Prepared):
+    """The packets of a piece, each with the columns of a connection that consists of it, and their payloads."""
+
+    packets: Columns
+    payloads: Payloads
+
+
+class PacketConnections(Connections[Sortable]):
+    """Connections that packets become by being sorted, whole columns at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Those whose answer may still come, and those that were answered and may last.
+        self._waiting, self._lasting = OpenConnections(), OpenConnections()
+
+    def prepare(self, frames: Frames) -> Sortable:
+        """Make of each packet a connection that consists of it."""
+        packets, bad = packets_of(frames)
+        return Sortable(
+            bad, middle(frames), columns_of(frames, packets, self._seed), payloads_of(frames.data, packets)
         )
 
-    def take(self, piece: Prepared) -> None:
+    def take(self, piece: Sortable) -> None:
         """Take the packets of the next piece."""
         fresh = piece.packets
         if not len(fresh["key"]):
@@ -112,14 +169,9 @@ class PacketConnections:
         self._waiting.hold(where(folded, sound & ~followed & ~lasting))
         self._give_up(piece.now_us)
 
-    def ended(self) -> Columns:
-        """Give the connections that have ended, once they are many."""
-        return self._taken(_ROWS_AT_ONCE)
-
-    def rest(self) -> Columns:
-        """Give all connections that are left."""
-        self._end(self._waiting.all(), self._lasting.all())
-        return self._taken(0)
+    def _all(self) -> list[Columns]:
+        """Take out all connections that are held."""
+        return [self._waiting.all(), self._lasting.all()]
 
     def _give_up(self, now_us: int) -> None:
         """End the connections that are held no longer: silent for too long, or too many."""
@@ -127,19 +179,13 @@ class PacketConnections:
         for held, most in ((self._waiting, OPEN_CONNECTIONS), (self._lasting, OPEN_CONNECTIONS)):
             self._end(held.oldest(len(held) - most))
 
-    def _end(self, *parts: Columns) -> None:
-        """Note connections that have ended."""
-        self._ended += [part for part in parts if part and len(part["key"])]
 
-    def _taken(self, least: int) -> Columns:
-        """Take what has ended, if it is so much."""
-        if sum(len(part["key"]) for part in self._ended) < least:
-            return {}
-        ended, self._ended = self._ended, []
-        return joined(*ended)
+def middle(frames: Frames) -> int:
+    """Tell what time it was when a piece was captured."""
+    return int(np.median(frames.time_us[::_FEW])) if len(frames.time_us) else 0
 
 
-def _columns(frames: Frames, packets: Packets, seed: np.uint64) -> Columns:
+def columns_of(frames: Frames, packets: Packets, seed: np.uint64) -> Columns:
     """Give each packet the columns of a connection that consists of it, and the key of its connection."""
     columns: Columns = {name: getattr(packets, name) for name in _COPIED}
     columns["line"] = columns["last_line"] = frames.number[packets.frame]

@@ -17,7 +17,8 @@ HEAD_BYTES = 32
 _AT_ONCE = 65_536
 """Bytes that are counted together: they and the counters of their payloads fit a processor's cache."""
 _COUNTERS = 256
-_LONGEST = MARGIN - 256
+LONGEST = MARGIN - 256
+"""Bytes of a payload that are looked at."""
 _UNIT = float(1 << 40)
 """Parts of one in which `xlogx` counts: sums of whole numbers are the same in any order, and these fit 64 bits."""
 FACTS = ("payload_length", "payload_entropy", "payload_alphabet", "payload_head", "payload_head_length")
@@ -67,14 +68,14 @@ class Payloads:
         }
         there = np.flatnonzero(chosen >= 0)
         facts["payload_length"][there] = self.length[chosen[there]]
-        at, captured = self.at[chosen[there]], np.minimum(self.captured[chosen[there]], _LONGEST)
+        at, captured = self.at[chosen[there]], np.minimum(self.captured[chosen[there]], LONGEST)
         # Side by side, payloads are as wide as the longest among them: so they are taken by length.
         order = np.argsort(captured)
         order = order[np.searchsorted(captured[order], 1) :]
         there, at, captured = there[order], at[order], captured[order]
         facts["payload_head"][there] = self._rows(at, captured, HEAD_BYTES)
         facts["payload_head_length"][there] = np.minimum(captured, HEAD_BYTES)
-        logarithms, outside = xlogx(int(captured[-1]) if len(captured) else 0), outside_alphabets()
+        logarithms, outside = xlogx(int(captured[-1]) if len(captured) else 0), _outside()
         begin = 0
         while begin < len(there):
             width = int(captured[min(begin + _AT_ONCE // _COUNTERS, len(there)) - 1])
@@ -121,7 +122,15 @@ def entropy(sums: Integers, sizes: Numbers) -> npt.NDArray[np.float64]:
     return np.clip(bits, 0, None)
 
 
-def outside_alphabets() -> dict[int, npt.NDArray[np.uint64]]:
+def alphabets() -> npt.NDArray[np.uint8]:
+    """Give, for each value of a byte, the narrowest alphabet that it belongs to: each holds the one before."""
+    narrowest = np.full(256, max(Payloads.ALPHABETS), dtype=np.uint8)
+    for number in sorted(_LETTERS, reverse=True):
+        narrowest[list(_LETTERS[number])] = number
+    return narrowest
+
+
+def _outside() -> dict[int, npt.NDArray[np.uint64]]:
     """Give, for each alphabet, the bytes that do not belong to it, as bits of four numbers."""
     values = range(256)
     return {

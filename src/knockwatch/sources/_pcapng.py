@@ -16,10 +16,11 @@ from knockwatch.sources._capture_files import (
     NO_TIME,
     ORDERS,
     SECTION_MAGIC,
+    Follow,
     Frames,
     words_at,
 )
-from knockwatch.sources._record_chains import Chain, Integers, Rule, follow
+from knockwatch.sources._record_chains import Chain, Integers, Rule
 
 _LARGEST_BLOCK = LARGEST_FRAME + (1 << 16)
 """Bytes of a block that is waited for: a frame with its options; others (keys, names, custom) are passed over."""
@@ -63,6 +64,7 @@ class _Interface:
 class Pcapng:
     """Cuts pcapng into frames; see `knockwatch.sources._capture_files.Format`."""
 
+    follow: Follow
     order: str = "<"
     end: int = 0
     problem: str | None = None
@@ -94,7 +96,7 @@ class Pcapng:
         if self.order == "?":
             return Chain(np.zeros(0, dtype=np.int64), self.end, damaged=True)
         rule = Rule(self.order, 4, 0, 12, 0xFFFFFFFF, 4, _ENHANCED, 0)
-        chain = follow(data, size, self.end, rule)
+        chain = self.follow(data, size, self.end, rule)
         kinds = words_at(data, chain.at, self.order, 1)[0]
         later = np.flatnonzero((kinds == _SECTION) & (chain.at > self.end))
         if len(later):

@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from knockwatch._compiled import worthwhile
 from knockwatch.sources import Batch, Format, Head, Reading
 from knockwatch.sources._capture_files import CaptureReader, Frames, is_capture
 from knockwatch.sources._open_connections import Columns
-from knockwatch.sources._packet_connections import PacketConnections, Prepared
+from knockwatch.sources._packet_connections import Connections, PacketConnections, Piece
 from knockwatch.sources._packet_rows import hexadecimal, rows
-from knockwatch.sources._packets import REASONS, packets_of
+from knockwatch.sources._packets import REASONS
 
 Item = TypeVar("Item")
 
@@ -46,27 +47,35 @@ class Pcap:
 
         While packets become connections, those of the next piece are read, and connections that have ended written.
         """
-        connections, reader = PacketConnections(), CaptureReader()
+        if not worthwhile(reading.evidence.size):
+            return _read(reading, CaptureReader(), PacketConnections())
+        from knockwatch.sources._compiled_connections import CompiledConnections, follow
 
-        def pieces() -> Iterator[tuple[int, pl.DataFrame | None, Prepared]]:
-            for frames in reader.read(reading.evidence.chunks(_PIECE_BYTES)):
-                packets, bad = packets_of(frames)
-                misfits = _misfits(frames, bad) if bad.any() else None
-                yield len(frames.start), misfits, connections.prepare(frames, packets)
+        return _read(reading, CaptureReader(follow), CompiledConnections())
 
-        def ended() -> Iterator[tuple[int, pl.DataFrame | None, Columns]]:
-            for records, misfits, prepared in _ahead(reading.executor, pieces()):
-                connections.take(prepared)
-                yield records, misfits, connections.ended()
-            yield 0, None, connections.rest()
 
-        def batch(piece: tuple[int, pl.DataFrame | None, Columns]) -> Batch:
-            records, misfits, columns = piece
-            return Batch(records, {"connections": rows(columns)}, misfits)
+def _read(reading: Reading, reader: CaptureReader, connections: Connections[Piece]) -> Iterator[Batch]:
+    """Read a capture; see `Pcap.read`."""
 
-        yield from reading.map(batch, ended())
-        if reader.problem:
-            reading.evidence.problems.append(reader.problem)
+    def pieces() -> Iterator[tuple[int, pl.DataFrame | None, Piece]]:
+        for frames in reader.read(reading.evidence.chunks(_PIECE_BYTES)):
+            piece = connections.prepare(frames)
+            misfits = _misfits(frames, piece.bad) if piece.bad.any() else None
+            yield len(frames.start), misfits, piece
+
+    def ended() -> Iterator[tuple[int, pl.DataFrame | None, Columns]]:
+        for records, misfits, piece in _ahead(reading.executor, pieces()):
+            connections.take(piece)
+            yield records, misfits, connections.ended()
+        yield 0, None, connections.rest()
+
+    def batch(piece: tuple[int, pl.DataFrame | None, Columns]) -> Batch:
+        records, misfits, columns = piece
+        return Batch(records, {"connections": rows(columns)}, misfits)
+
+    yield from reading.map(batch, ended())
+    if reader.problem:
+        reading.evidence.problems.append(reader.problem)
 
 
 def _ahead(executor: Executor | None, items: Iterator[Item]) -> Iterator[Item]:
