@@ -5,10 +5,10 @@ It reads no evidence itself, but for the lines that cases quote; what the tables
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from knockwatch.cases import Case
@@ -20,12 +20,15 @@ from knockwatch.engines.embedded import Engine, Query, Steps, hashed, unbound
 from knockwatch.inference.hosts import addresses, learn, sightings
 from knockwatch.ingest import Workspace
 from knockwatch.quotes import quotes
+from knockwatch.stored_queries import Stored, load, name_of, store
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
     import polars as pl
 
 Made = TypeVar("Made")
+_TABLES = ""
+"""No rule's: what the tables that queries read were made with."""
 
 
 class _Watched:
@@ -60,17 +63,41 @@ class Plan:
     """Queries of all detections under some thresholds, the tables they read, and the thresholds each was made with."""
 
     steps: Steps
-    tables: _Step[Mapping[str, ir.Table]]
+    tables: _Step[Callable[[], Mapping[str, ir.Table]]]
     queries: Mapping[str, _Step[Query]]
 
 
 @lru_cache(maxsize=4)
 def plan(thresholds: Thresholds) -> Plan:
-    """Write every detection's query: a second of Python, for which nothing has to be read."""
+    """Write every detection's query, or take what was written before: a second of Python, or nearly none."""
+    name = name_of(thresholds.model_dump())
+    kept = load(name)
+    if kept and kept.read.keys() == {_TABLES, *kept.queries} == {
+        _TABLES,
+        *(one.rule.id for one in detections()),
+    }:
+        read = {of: {name: getattr(thresholds, name) for name in names} for of, names in kept.read.items()}
+        queries = {rule: _Step(query, read[rule]) for rule, query in kept.queries.items()}
+        # Few ever need the tables beside their queries: tuning does, which tries other thresholds.
+        return Plan(Steps(kept.steps), _Step(cache(partial(_made, thresholds)), read[_TABLES]), queries)
+    planned = _written(thresholds)
+    read_by = {_TABLES: planned.tables.read, **{rule: step.read for rule, step in planned.queries.items()}}
+    made = {rule: step.made for rule, step in planned.queries.items()}
+    store(name, Stored(planned.steps.sql, made, {of: [*read] for of, read in read_by.items()}))
+    return planned
+
+
+def _written(thresholds: Thresholds) -> Plan:
+    """Write every detection's query."""
     steps, watched = Steps(), _Watched(thresholds)
     tables = with_relevant(unbound(), cast(Thresholds, watched), steps.cached, hashed)
     queries = {one.rule.id: _query(one, tables, thresholds) for one in detections()}
-    return Plan(steps, _Step(tables, watched.read), queries)
+    return Plan(steps, _Step(lambda: tables, watched.read), queries)
+
+
+def _made(thresholds: Thresholds) -> Mapping[str, ir.Table]:
+    """Make the tables that queries read."""
+    return with_relevant(unbound(), thresholds, Steps().cached, hashed)
 
 
 def _query(detection: Detection, tables: Mapping[str, ir.Table], thresholds: Thresholds) -> _Step[Query]:
@@ -143,7 +170,7 @@ class Investigation:
         """Select a detection's candidates."""
         query = planned.queries[detection.rule.id]
         if not query.holds(thresholds):
-            query = _query(detection, planned.tables.made, thresholds)
+            query = _query(detection, planned.tables.made(), thresholds)
         step = _Step(self.engine.execute(query.made, planned.steps), query.read)
         if self._keep:
             self._candidates.setdefault(detection.rule.id, step)

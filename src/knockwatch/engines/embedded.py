@@ -61,8 +61,8 @@ class Query:
 class Steps:
     """What queries build on: tables that are computed once, named by their own SQL, so that equal ones are one."""
 
-    def __init__(self) -> None:
-        self.sql: dict[str, str] = {}
+    def __init__(self, sql: Mapping[str, str] | None = None) -> None:
+        self.sql = dict(sql or {})
 
     def cached(self, expression: ir.Table) -> ir.Table:
         """Add a step, and give the table that it will make."""

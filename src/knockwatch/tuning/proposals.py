@@ -197,7 +197,7 @@ def _scanners(
         return
     starts: dict[str, list[int]] = defaultdict(list)
     planned = investigation.prepared(config.thresholds)
-    rows = investigation.engine.execute(bouts(planned.tables.made, scans), planned.steps)
+    rows = investigation.engine.execute(bouts(planned.tables.made(), scans), planned.steps)
     for source, start in rows.select("source_ip", "time_us").iter_rows():
         starts[source].append(start)
     for source, scan in scans.items():
