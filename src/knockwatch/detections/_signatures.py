@@ -139,6 +139,8 @@ def signed(connections: ir.Table) -> ir.Table:
 
 _COMMON = {"protocol", "tcp_flags"}
 """Columns that tell next to nothing: most packets have what signatures ask of them."""
+_OFTEN = ("payload_alphabet", "destination_port", "payload_length_mod_64")
+"""Columns whose values that signatures name are met often, the rarest first: much is text, and services are visited."""
 
 
 def _telling(rows: ir.Table, chosen: Iterable[Signature]) -> Any:
@@ -147,10 +149,14 @@ def _telling(rows: ir.Table, chosen: Iterable[Signature]) -> Any:
     others = []
     for one in chosen:
         named = {name: told for name, told in one.match.items() if name not in _COMMON}
-        # Services are visited often, all other values that signatures name are rare.
         listed = [name for name, told in named.items() if isinstance(told, list)]
-        exact = min(listed, key=lambda name: name == "destination_port", default=None)
-        if exact:
+        exact = min(
+            listed, key=lambda name: ("", *_OFTEN).index(name if name in _OFTEN else ""), default=None
+        )
+        bounds = [name for name, told in named.items() if isinstance(told, dict) and told.keys() <= _BOUNDS]
+        if exact == "payload_alphabet" and bounds:
+            others.append(reduce(and_, (_condition(rows[name], named[name]) for name in (exact, *bounds))))
+        elif exact:
             values[exact].update(named[exact])
         else:
             name, told = next(iter((named or one.match).items()))
@@ -222,6 +228,8 @@ def _facts(rows: ir.Table) -> dict[str, Any]:
     head: Any = rows.payload_head
     flags: Any = rows.tcp_flags
     known = reduce(or_, (head.re_search(pattern) for pattern in known_pings()))
+    # What is no echo is no ping, and need not be compared with any.
+    known = rows.icmp_type.notnull().ifelse(known, _NO)
     # Of a connection the first payload is known; it was in the SYN if nothing else came, or if the SYN has room for it.
     room = (rows.packet_length > _SYN_MOST) & (rows.packet_length >= length + _TCP_HEADERS)
     alone = (rows.packets_sent == 1) & (rows.packet_length >= length + _TCP_HEADERS)
@@ -236,9 +244,16 @@ def _facts(rows: ir.Table) -> dict[str, Any]:
 
 def _matches(rows: ir.Table, signature: Signature) -> Any:
     """Combine a signature's conditions; what is not known does not match."""
-    return reduce(and_, (_condition(rows[name], told) for name, told in signature.match.items())).fill_null(
-        _NO
-    )
+    told = signature.match
+    costly = [name for name in told if isinstance(told[name], dict) and "matches" in told[name]]
+    plain = [name for name in told if name not in costly]
+    parts = [
+        reduce(and_, (_condition(rows[name], told[name]) for name in names)).fill_null(_NO)
+        for names in (plain, costly)
+        if names
+    ]
+    # An engine asks all of what is joined by AND of every row, but what is under a condition only where that is met.
+    return parts[0].ifelse(parts[1], _NO) if len(parts) > 1 else parts[0]
 
 
 def _condition(value: Any, told: Any) -> Any:
@@ -266,6 +281,7 @@ def _condition(value: Any, told: Any) -> Any:
     return reduce(and_, parts)
 
 
+_BOUNDS = {"from", "to"}
 _WORDS = {"from", "to", "matches", "has", "lacks", "mask", "is"}
 _FACTS = {"payload_length_mod_64", "seq_ack_difference", "payload_in_syn", "known_ping", "usual_ping_size"}
 
