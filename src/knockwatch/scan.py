@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from threading import Event
 from time import perf_counter
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
-from knockwatch.cases import Case
-from knockwatch.config import Config
-from knockwatch.detections import Finding
-from knockwatch.engines.embedded import Engine
+from knockwatch.config import Config, Thresholds
+from knockwatch.engines import check_memory_limit
 from knockwatch.ingest import Progress, Workspace, ingest
-from knockwatch.investigation import Investigation, plan
-from knockwatch.specification import specification_findings, specification_union
-from knockwatch.views import views
+
+if TYPE_CHECKING:
+    from knockwatch.cases import Case
+    from knockwatch.detections import Finding
+    from knockwatch.investigation import Investigation
 
 RuleSet = Literal["all", "seed"]
 
@@ -81,28 +82,64 @@ def scan(
     ------
     EvidenceError
         If nothing could be read.
+    UsageError
+        If the memory limit is none.
     """
     config = config or Config()
     began = perf_counter()
-    findings: list[Finding] = []
+    check_memory_limit(memory_limit)
+    begun = Event()
+
+    def told(name: str, size: int) -> None:
+        begun.set()
+        if progress:
+            progress(name, size)
+
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        prepared = beside.submit(_prepare, begun, config.thresholds if rules == "all" else None)
+        try:
+            ingest(arguments, config.evidence, workspace, told, lean=rules == "all")
+        finally:
+            begun.set()
+    prepared.result()
+    parsed = perf_counter()
+    from knockwatch.engines.embedded import Engine
+    from knockwatch.investigation import Investigation
+
     with Engine(workspace, memory_limit=memory_limit, since_us=since_us, until_us=until_us) as engine:
         investigation = Investigation(workspace, engine)
-        with ThreadPoolExecutor(max_workers=1) as beside:
-            # Writing the queries takes a second of Python, of which reading evidence leaves plenty.
-            planned = beside.submit(plan, config.thresholds) if rules == "all" else None
-            ingest(arguments, config.evidence, workspace, progress, lean=rules == "all")
-        parsed = perf_counter()
-        if planned is None:
-            table = engine.execute(specification_union(views(engine.tables())))
-            findings += specification_findings(table)
-        else:
-            planned.result()
-            findings += investigation.findings(config.thresholds)
-            table = findings_table(findings)
+        findings, table = _found(investigation, config.thresholds, rules)
         ruled = perf_counter()
         cases = investigation.cases(findings, config)
     seconds = {"evidence": parsed - began, "rules": ruled - parsed, "cases": perf_counter() - ruled}
     return Result(cases, table, workspace, list(workspace.problems), seconds)
+
+
+def _prepare(begun: Event, thresholds: Thresholds | None) -> None:
+    """Load what detections need, and write their queries under some thresholds.
+
+    That is Python's work for half a second or more, of which reading evidence leaves plenty once it has begun.
+    """
+    begun.wait()
+    from knockwatch.investigation import plan
+
+    if thresholds:
+        plan(thresholds)
+
+
+def _found(
+    investigation: Investigation, thresholds: Thresholds, rules: RuleSet
+) -> tuple[list[Finding], pl.DataFrame]:
+    """Run the detections: their findings, and what is written of them."""
+    if rules == "all":
+        findings = investigation.findings(thresholds)
+        return findings, findings_table(findings)
+    from knockwatch.specification import specification_findings, specification_union
+    from knockwatch.views import views
+
+    engine = investigation.engine
+    table = engine.execute(specification_union(views(engine.tables())))
+    return [*specification_findings(table)], table
 
 
 def findings_table(findings: Iterable[Finding]) -> pl.DataFrame:

@@ -5,8 +5,11 @@ An engine gives the tables (`tables`) and executes expressions over them (`execu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
+
+from knockwatch.errors import UsageError
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -24,3 +27,18 @@ class Engine(Protocol):
 
     def execute(self, expression: ir.Table) -> pl.DataFrame:
         """Run an expression and fetch its rows."""
+
+
+_SIZE = re.compile(r"^\s*\d+(?:\.\d+)?\s*(?:[KMGT]i?B|B)\s*$", re.IGNORECASE)
+
+
+def check_memory_limit(limit: str | None) -> None:
+    """Check a bound on an engine's memory, as ``2GB``; None is none.
+
+    Raises
+    ------
+    UsageError
+        If it is no size.
+    """
+    if limit is not None and not _SIZE.match(limit):
+        raise UsageError(f"no memory limit: {limit!r}; write a number and a unit, as in 2GB")

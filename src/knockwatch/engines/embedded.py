@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -14,7 +13,7 @@ import ibis
 import ibis.expr.datatypes as dt
 import polars as pl
 
-from knockwatch.errors import UsageError
+from knockwatch.engines import check_memory_limit
 from knockwatch.ingest import EXPORTED, Workspace
 from knockwatch.tables import CANONICAL, schema
 
@@ -30,7 +29,6 @@ _GROUP_VALUES = 2_000_000
 """Values in a row group of what is written: DuckDB holds one for each thread, and takes many rows where nobody says."""
 _GROUP_ROWS_LEAST = 2_048
 """Rows that DuckDB handles together: a smaller group is none."""
-_SIZE = re.compile(r"^\s*\d+(?:\.\d+)?\s*(?:[KMGT]i?B|B)\s*$", re.IGNORECASE)
 _EVENT_TIME = {
     "Syslog": "TimeGenerated",
     "CommonSecurityLog": "TimeGenerated",
@@ -102,8 +100,7 @@ class Engine:
         since_us: int | None = None,
         until_us: int | None = None,
     ) -> None:
-        if memory_limit is not None and not _SIZE.match(memory_limit):
-            raise UsageError(f"no memory limit: {memory_limit!r}; write a number and a unit, as in 2GB")
+        check_memory_limit(memory_limit)
         self._workspace = workspace
         self._since_us = since_us
         self._until_us = until_us
