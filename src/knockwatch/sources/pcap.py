@@ -22,6 +22,8 @@ Item = TypeVar("Item")
 
 _PIECE_BYTES = 16 << 20
 """Read at a time: what is done once for each piece, and to wait for each other, costs less the fewer there are."""
+_QUICK = 4
+"""How many bytes of a capture are read in columns in the time that one byte of text is read in."""
 _SHOWN = 24
 """Bytes of a frame that is not understood which are shown."""
 
@@ -47,7 +49,7 @@ class Pcap:
 
         While packets become connections, those of the next piece are read, and connections that have ended written.
         """
-        if not worthwhile(reading.evidence.size):
+        if not worthwhile(reading.evidence.size // _QUICK):
             return _read(reading, CaptureReader(), PacketConnections())
         from knockwatch.sources._compiled_connections import CompiledConnections, follow
 
