@@ -121,8 +121,12 @@ def _prepare(begun: Event, thresholds: Thresholds | None) -> None:
     That is Python's work for half a second or more, of which reading evidence leaves plenty once it has begun.
     """
     begun.wait()
+    import ibis
+
     from knockwatch.investigation import plan
 
+    # Ibis loads a backend when it is first named.
+    _ = ibis.duckdb
     if thresholds:
         plan(thresholds)
 
