@@ -15,17 +15,21 @@ import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import click
+import pytest
 
-from knockwatch.sources import Batch, Reading, Source, pcap, sources
-from knockwatch.sources._capture_files import CaptureReader
+from knockwatch import _compiled
+from knockwatch.sources import Batch, Head, Reading, Source, sources
+from knockwatch.sources._json_records import JsonRecords
 from knockwatch.sources.bodies import bodies
+from knockwatch.sources.pcap import Pcap
+from knockwatch.sources.syslog import Syslog
 from tests.fuzz.damage import damaged
 from tests.sources.reading import SAMPLES, head_of, read
 
+LOOPS = "-loops"
 KEPT = SAMPLES.parent / "fuzz"
 SLOW_S = 20.0
 """Longest that a damaged sample may take: samples are small, so more is a hang."""
@@ -33,21 +37,27 @@ SPARE_BYTES = 65536
 """Of a sample, at most this much is damaged at a time: many small inputs find more than few large ones."""
 
 
-class CompiledPcap(pcap.Pcap):
-    """Captures read by compiled loops, however small they are."""
+class Looped:
+    """A source that reads by compiled loops however small its evidence is."""
 
-    format = replace(pcap.Pcap.format, name="pcap-loops")
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.format = replace(source.format, name=f"{source.format.name}{LOOPS}")
+
+    def confidence(self, head: Head) -> float:
+        """Say what the source says."""
+        return self.source.confidence(head)
 
     def read(self, reading: Reading) -> Iterator[Batch]:
-        """Read a capture."""
-        from knockwatch.sources._compiled_connections import CompiledConnections, follow
+        """Read a file."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_compiled, "_LEAST_BYTES", 0)
+            yield from self.source.read(replace(reading, lean=True))
 
-        return pcap._read(reading, CaptureReader(follow), CompiledConnections())
 
-
-def compiled() -> list[Source]:
-    """Give the sources that read large evidence by other means."""
-    return [CompiledPcap()] if find_spec("numba") else []
+def looped() -> list[Source]:
+    """Give the sources that read large evidence by compiled loops."""
+    return [Looped(source) for source in sources() if isinstance(source, Pcap | Syslog | JsonRecords)]
 
 
 def readers(only: str | None) -> list[tuple[str, Source, list[bytes]]]:
@@ -57,7 +67,9 @@ def readers(only: str | None) -> list[tuple[str, Source, list[bytes]]]:
         head = head_of(samples(body.format.name)[0])
         source = max(sources(), key=lambda one: one.confidence(head))
         found.append((body.format.name, source))
-    found += [(source.format.name, source) for source in compiled()]
+        if body.format.name == "netfilter":
+            found.append((f"netfilter{LOOPS}", Looped(source)))
+    found += [(source.format.name, source) for source in looped()]
     return [
         (name, source, [path.read_bytes()[:SPARE_BYTES] for path in samples(name)])
         for name, source in found
@@ -67,7 +79,7 @@ def readers(only: str | None) -> list[tuple[str, Source, list[bytes]]]:
 
 def samples(name: str) -> list[Path]:
     """List the samples of a format."""
-    return sorted(path for path in (SAMPLES / name.removesuffix("-loops")).iterdir() if path.is_file())
+    return sorted(path for path in (SAMPLES / name.removesuffix(LOOPS)).iterdir() if path.is_file())
 
 
 def fault_of(source: Source, path: Path) -> str | None:

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from knockwatch.sources import sources
-from tests.fuzz.__main__ import KEPT, SLOW_S, compiled, fault_of
+from tests.fuzz.__main__ import KEPT, SLOW_S, fault_of, looped
 from tests.fuzz.damage import damaged
 
 FILES = sorted(path for path in KEPT.rglob("*") if path.is_file())
@@ -15,7 +15,7 @@ FILES = sorted(path for path in KEPT.rglob("*") if path.is_file())
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_what_failed_once_is_read(path: object) -> None:
-    faults = {source.format.name: fault_of(source, path) for source in (*sources(), *compiled())}  # type: ignore[arg-type]
+    faults = {source.format.name: fault_of(source, path) for source in (*sources(), *looped())}  # type: ignore[arg-type]
 
     assert not {name: fault for name, fault in faults.items() if fault is not None}
 
