@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from hypothesis import settings
@@ -37,6 +38,14 @@ def corpus() -> Path:
 def data() -> Path:
     """Samples that are part of the project."""
     return ROOT / "tests" / "data"
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keep what a test parses out of the user's cache, and out of other tests'; it is made when it is used."""
+    folder = tmp_path_factory.getbasetemp() / "caches" / uuid4().hex
+    monkeypatch.setenv("KNOCKWATCH_CACHE", str(folder))
+    return folder
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from knockwatch.errors import KnockwatchError
 
 COMMANDS: Mapping[str, tuple[str, ...]] = {
     "Find": ("scan", "hunt", "host", "explain", "report", "tables"),
-    "Know": ("rules", "sources", "config", "tune"),
+    "Know": ("rules", "sources", "config", "tune", "cache"),
     "Check": ("evaluate", "lab", "emulate"),
     "Shell": ("completion",),
 }

@@ -277,6 +277,23 @@ class Thresholds(_Section):
         return self
 
 
+class CacheSettings(_Section):
+    """Where what is parsed of evidence is kept, so that the next scan reads only what is new."""
+
+    folder: Text | None = Field(
+        default=None,
+        description="its folder, which nobody else may read; not set: knockwatch in the user's cache folder. The "
+        "environment variable KNOCKWATCH_CACHE comes before both",
+        examples=["/var/cache/knockwatch"],
+    )
+    megabytes: int = Field(
+        default=5_000,
+        ge=0,
+        description="most it may take on disk, in 1,000,000 bytes; a firewall's row takes some 20 bytes. What was "
+        "used longest ago goes first; 0 keeps nothing",
+    )
+
+
 class EvidenceSettings(_Section):
     """The part of the configuration that decides how evidence is read."""
 
@@ -295,6 +312,7 @@ class Config(_Section):
     )
     time: TimeSettings = TimeSettings()
     netfilter: NetfilterSettings = NetfilterSettings()
+    cache: CacheSettings = CacheSettings()
     thresholds: Thresholds = Thresholds()
     tables: dict[Text, dict[Text, Text]] = Field(
         default_factory=dict,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import polars as pl
@@ -10,7 +10,7 @@ import polars as pl
 from knockwatch.clock import rfc3339
 from knockwatch.detections import Pointer
 from knockwatch.evidence import text_of
-from knockwatch.ingest import Workspace
+from knockwatch.ingest import NUMBERED, Workspace
 from knockwatch.sources import sources
 from knockwatch.tables import conform
 
@@ -46,11 +46,20 @@ def _written_out(workspace: Workspace, table: str, places: set[Place]) -> dict[P
     """Write rows of a table as sentences."""
     wanted = pl.DataFrame(sorted(places), schema={"file": pl.Int32, "line": pl.Int64}, orient="row")
     found: dict[Place, str] = {}
-    for path in workspace.files(table):
-        rows = pl.scan_parquet(path).join(wanted.lazy(), on=["file", "line"], how="semi").collect()
-        for row in conform(table, rows).iter_rows(named=True):
+    for rows in _rows(workspace, table):
+        chosen = rows.join(wanted.lazy(), on=["file", "line"], how="semi").collect()
+        for row in conform(table, chosen).iter_rows(named=True):
             found.setdefault((row["file"], row["line"]), _sentence(table, row))
     return found
+
+
+def _rows(workspace: Workspace, table: str) -> Iterator[pl.LazyFrame]:
+    """Give the rows of a table, file by file."""
+    for path in workspace.files(table):
+        yield pl.scan_parquet(path)
+    for path in workspace.numbered(table):
+        number = int(path.parent.name.removeprefix(NUMBERED))
+        yield pl.scan_parquet(path).with_columns(pl.lit(number, dtype=pl.Int32).alias("file"))
 
 
 def _sentence(table: str, row: dict[str, Any]) -> str:

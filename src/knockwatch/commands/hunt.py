@@ -11,6 +11,7 @@ import click
 from knockwatch.commands.console import say
 from knockwatch.commands.listing import write_entry, write_line, write_list
 from knockwatch.commands.options import (
+    cache_option,
     check_window,
     config_option,
     examples,
@@ -50,6 +51,7 @@ _SUFFIX = ".kql"
 )
 @config_option
 @window_options
+@cache_option
 @memory_option
 @quiet_option
 def command(
@@ -60,6 +62,7 @@ def command(
     config_file: Path | None,
     since_us: int | None,
     until_us: int | None,
+    cached: bool,
     memory_limit: str | None,
     quiet: bool,
 ) -> None:
@@ -75,16 +78,18 @@ def command(
         _list(form)
         return
     check_window(since_us, until_us)
-    text, hunt = _query(name, load(config_file))
+    config = load(config_file)
+    text, hunt = _query(name, config)
     if not evidence:
         _show(name, text, hunt, form)
         return
+    from knockwatch.cache import Cache
     from knockwatch.hunting.run import run_kql
     from knockwatch.ingest import Workspace, ingest
 
-    with Workspace.temporary() as workspace:
+    with Workspace.temporary(Cache.of(config.cache) if cached else None) as workspace:
         with reading(evidence, quiet=quiet) as progress:
-            ingest(evidence, load(config_file).evidence, workspace, progress)
+            ingest(evidence, config.evidence, workspace, progress)
         rows = run_kql(text, name, workspace, memory_limit=memory_limit, since_us=since_us, until_us=until_us)
         problems = [*workspace.problems, *(f"{f.path}: {p}" for f in workspace.summaries for p in f.problems)]
     for problem in problems:

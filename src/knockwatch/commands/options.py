@@ -76,6 +76,17 @@ def config_option(command: Command) -> Command:
     )(command)
 
 
+def cache_option(command: Command) -> Command:
+    """Take the wish to read everything anew; the command gets `cached`."""
+    return click.option(
+        "--no-cache",
+        "cached",
+        flag_value=False,
+        default=True,
+        help="Read everything anew, and keep nothing of it: see knockwatch cache.",
+    )(command)
+
+
 def memory_option(command: Command) -> Command:
     """Take a bound on memory."""
     return click.option(

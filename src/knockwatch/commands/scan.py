@@ -10,6 +10,7 @@ import click
 
 from knockwatch.commands.console import output, say
 from knockwatch.commands.options import (
+    cache_option,
     check_window,
     config_option,
     evidence_argument,
@@ -82,6 +83,7 @@ MET = 3
     metavar="LEVEL",
     help="Exit with status 3 if an alert is at least low, medium, high or critical.",
 )
+@cache_option
 @memory_option
 @quiet_option
 def command(
@@ -97,6 +99,7 @@ def command(
     show_suppressed: bool,
     rules: RuleSet,
     fail_on: str | None,
+    cached: bool,
     memory_limit: str | None,
     quiet: bool,
 ) -> None:
@@ -106,6 +109,7 @@ def command(
     content. Cases go to standard output, everything else to standard error. An alert is shown with its
     explanation; leads and suppressed cases are counted.
     """
+    from knockwatch.cache import Cache
     from knockwatch.clock import rfc3339
     from knockwatch.config import load
     from knockwatch.ingest import Workspace
@@ -122,7 +126,7 @@ def command(
         "since": rfc3339(since_us),
         "until": rfc3339(until_us),
     }
-    with Workspace.temporary() as workspace:
+    with Workspace.temporary(Cache.of(config.cache) if cached else None) as workspace:
         with reading(evidence, quiet=quiet) as progress:
             result = scan(
                 evidence,

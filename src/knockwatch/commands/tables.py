@@ -8,6 +8,7 @@ import click
 
 from knockwatch.commands.console import say
 from knockwatch.commands.options import (
+    cache_option,
     check_window,
     config_option,
     evidence_argument,
@@ -36,6 +37,7 @@ from knockwatch.commands.progress import reading
 )
 @config_option
 @window_options
+@cache_option
 @memory_option
 @quiet_option
 def command(
@@ -45,6 +47,7 @@ def command(
     config_file: Path | None,
     since_us: int | None,
     until_us: int | None,
+    cached: bool,
     memory_limit: str | None,
     quiet: bool,
 ) -> None:
@@ -53,13 +56,14 @@ def command(
     They are connections, processes, messages and changes, and Microsoft's Syslog, CommonSecurityLog and
     DeviceProcessEvents as views on them, with their exact columns.
     """
+    from knockwatch.cache import Cache
     from knockwatch.config import load
     from knockwatch.ingest import Workspace, ingest
     from knockwatch.views import export
 
     check_window(since_us, until_us)
     config = load(config_file)
-    with Workspace.temporary() as workspace:
+    with Workspace.temporary(Cache.of(config.cache) if cached else None) as workspace:
         with reading(evidence, quiet=quiet) as progress:
             ingest(evidence, config.evidence, workspace, progress)
         written = export(workspace, folder, memory_limit=memory_limit, since_us=since_us, until_us=until_us)

@@ -12,6 +12,7 @@ import click
 from knockwatch.commands.console import output, say
 from knockwatch.commands.listing import write_json
 from knockwatch.commands.options import (
+    cache_option,
     check_window,
     config_option,
     evidence_argument,
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
 @config_option
 @window_options
 @listing_option
+@cache_option
 @memory_option
 @quiet_option
 def command(
@@ -77,6 +79,7 @@ def command(
     since_us: int | None,
     until_us: int | None,
     form: str,
+    cached: bool,
     memory_limit: str | None,
     quiet: bool,
 ) -> None:
@@ -86,6 +89,7 @@ def command(
     their evidence: who checks services to the beat, who scans, who starts knock clients again and again. Whether a
     scanner is yours, or a user an administrator, is asked, never presumed. Nothing is written without --write.
     """
+    from knockwatch.cache import Cache
     from knockwatch.config import FILE_NAME, load
     from knockwatch.engines.embedded import Engine
     from knockwatch.ingest import Workspace, ingest
@@ -99,7 +103,7 @@ def command(
         raise UsageError("--confirm answers what --write asks: give both")
     config = load(config_file)
     known = _known(cases_file, labels, config)
-    with Workspace.temporary() as workspace:
+    with Workspace.temporary(Cache.of(config.cache) if cached else None) as workspace:
         with reading(evidence, quiet=quiet) as progress:
             ingest(evidence, config.evidence, workspace, progress, lean=True)
         problems = [*workspace.problems, *(f"{f.path}: {p}" for f in workspace.summaries for p in f.problems)]

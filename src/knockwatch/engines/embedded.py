@@ -29,6 +29,7 @@ _GROUP_VALUES = 2_000_000
 """Values in a row group of what is written: DuckDB holds one for each thread, and takes many rows where nobody says."""
 _GROUP_ROWS_LEAST = 2_048
 """Rows that DuckDB handles together: a smaller group is none."""
+_SELECT = "SELECT * FROM read_parquet([{files}], union_by_name = true, {options})"
 _EVENT_TIME = {
     "Syslog": "TimeGenerated",
     "CommonSecurityLog": "TimeGenerated",
@@ -139,7 +140,7 @@ class Engine:
             read, by now or later, before anything is executed; and those of Microsoft's tables, under their names,
             that rows were exported from by now.
         """
-        exported = {name: self._exported(name) for name in EXPORTED if self._workspace.files(name)}
+        exported = {name: self._exported(name) for name in EXPORTED if self._has(name)}
         return {**unbound(), **exported}
 
     def execute(self, wanted: ir.Table | Query, steps: Steps | None = None) -> pl.DataFrame:
@@ -176,26 +177,38 @@ class Engine:
     def _canonical(self, name: str) -> ir.Table:
         """Give one canonical table, limited to the wanted time."""
         types = _schema(name)
-        files = self._workspace.files(name)
-        if not files:
+        if not self._has(name):
             return self._backend.create_table(f"empty_{name}", schema=ibis.schema(types))
-        found = self._read(files, f"read_{name}")
+        found = self._read(name, f"read_{name}")
         lacking = {column: ibis.null(kind) for column, kind in types.items() if column not in found.columns}
         rows = found.mutate(**lacking).select(*types).cast(types)
         return self._limited(rows, rows.time_us)
 
     def _exported(self, name: str) -> ir.Table:
         """Give the rows exported from one of Microsoft's tables, limited to the wanted time."""
-        rows = self._read(self._workspace.files(name), f"exported_{name}")
+        rows = self._read(name, f"exported_{name}")
         column = _EVENT_TIME[name]
         if column not in rows.columns:
             return rows
         time: Any = rows[column]
         return self._limited(rows, time.cast("timestamp(6)"))
 
-    def _read(self, files: list[Path], name: str) -> ir.Table:
-        """Read Parquet files whose columns may differ."""
-        return self._backend.read_parquet([str(file) for file in files], table_name=name, union_by_name=True)
+    def _has(self, table: str) -> bool:
+        """Tell whether there is any row of a table."""
+        return bool(self._workspace.files(table) or self._workspace.numbered(table))
+
+    def _read(self, table: str, name: str) -> ir.Table:
+        """Read the Parquet files of a table, whose columns may differ, as a view of that name."""
+        parts = [
+            _SELECT.format(files=", ".join(_quoted(str(file)) for file in files), options=options)
+            for files, options in (
+                (self._workspace.files(table), "hive_partitioning = false"),
+                (self._workspace.numbered(table), "hive_partitioning = true, hive_types = {'file': INTEGER}"),
+            )
+            if files
+        ]
+        self._backend.raw_sql(f"CREATE TEMP VIEW {name} AS {' UNION ALL BY NAME '.join(parts)}")
+        return self._backend.table(name)
 
     def _limited(self, rows: ir.Table, time: Any) -> ir.Table:
         """Keep rows of the wanted time and rows without one."""
@@ -208,6 +221,11 @@ class Engine:
                 limit = (ibis.timestamp("1970-01-01 00:00:00") + limit.as_interval("us")).cast("timestamp(6)")
             wanted.append(time.isnull() | ((time >= limit) if later else (time < limit)))
         return rows.filter(*wanted) if wanted else rows
+
+
+def _quoted(text: str) -> str:
+    """Write a text as SQL does."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _schema(name: str) -> dict[str, str]:
