@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Literal, Protocol, TypeVar
 
 import polars as pl
@@ -74,12 +74,13 @@ class Head:
     whole: bool = False
     tail: bytes = b""
 
-    @property
+    # Some seventy sources look at the head of every file.
+    @cached_property
     def text(self) -> str:
         """The start as text, malformed bytes escaped, without a byte order mark."""
         return self.data.decode("utf-8", "backslashreplace").removeprefix("\ufeff")
 
-    @property
+    @cached_property
     def lines(self) -> list[str]:
         """Its whole lines that are not blank; the last one may be cut and is left out."""
         lines = self.text.split("\n")
