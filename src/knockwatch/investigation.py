@@ -194,17 +194,18 @@ class Investigation:
     def cases(self, findings: Iterable[Finding], config: Config, *, quoted: bool = True) -> list[Case]:
         """Build the cases of findings; without quotes no evidence is read again."""
         found = list(findings)
-        named = {
-            finding.destination: finding.host
+        # An engine gives its rows in any order: which address of a host counts first must not hang on it.
+        named = sorted(
+            (finding.destination, finding.host)
             for finding in found
             if finding.kind == "door" and finding.destination and finding.host and not finding.uses
-        }
+        )
         summaries = enumerate(self.workspace.summaries)
         return build(
             found,
             config,
             quotes=lambda pointers: quotes(self.workspace, pointers) if quoted else {},
             file_name=lambda number: self.workspace.evidence[number].name,
-            learned=addresses({**named, **self._learned}),
+            learned=addresses({**self._learned, **dict(named), **self._learned}),
             incomplete=frozenset(number for number, summary in summaries if summary.rate_limited),
         )
