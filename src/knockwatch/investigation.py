@@ -117,12 +117,18 @@ class Investigation:
         Runs over it; open as long as the investigation is used.
     keep
         Keep what the first thresholds gave, candidates too, so that others cost only what they change.
+
+    Attributes
+    ----------
+    problems
+        Sentences on what its cases leave out.
     """
 
     def __init__(self, workspace: Workspace, engine: Engine, *, keep: bool = False) -> None:
         self.workspace = workspace
         self.engine = engine
         self.tables: Mapping[str, ir.Table] = engine.tables()
+        self.problems: list[str] = []
         self._keep = keep
         self._first: Plan | None = None
         self._candidates: dict[str, _Step[pl.DataFrame]] = {}
@@ -208,4 +214,5 @@ class Investigation:
             file_name=lambda number: self.workspace.evidence[number].name,
             learned=addresses({**self._learned, **dict(named), **self._learned}),
             incomplete=frozenset(number for number, summary in summaries if summary.rate_limited),
+            problems=self.problems,
         )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import polars as pl
 
 from knockwatch.config import Config, Thresholds
-from knockwatch.engines import check_memory_limit
+from knockwatch.engines import memory_bytes
 from knockwatch.ingest import Progress, Workspace, ingest
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Result:
     workspace
         Tables and file summaries of what was read; still open.
     problems
-        Sentences on what could not be read at all.
+        Sentences on what could not be read at all, and on what is left out.
     seconds
         How long the parts took: `evidence` (parsed), `rules` (all detections), `cases` (built and quoted).
     """
@@ -74,7 +74,7 @@ def scan(
     since_us, until_us
         Only what happened from, and before, these times (microseconds UTC).
     memory_limit
-        Bound on the engine's memory, as ``2GB``.
+        Bound on the program's memory, as ``2GB``; None for 80 % of the machine's.
     progress
         Called with a file's name and the bytes read since the last call.
 
@@ -87,7 +87,8 @@ def scan(
     """
     config = config or Config()
     began = perf_counter()
-    check_memory_limit(memory_limit)
+    if memory_limit is not None:
+        memory_bytes(memory_limit)
     begun = Event()
 
     def told(name: str, size: int) -> None:
@@ -112,7 +113,7 @@ def scan(
         ruled = perf_counter()
         cases = investigation.cases(findings, config)
     seconds = {"evidence": parsed - began, "rules": ruled - parsed, "cases": perf_counter() - ruled}
-    return Result(cases, table, workspace, list(workspace.problems), seconds)
+    return Result(cases, table, workspace, [*workspace.problems, *investigation.problems], seconds)
 
 
 def _prepare(begun: Event, thresholds: Thresholds | None) -> None:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import knockwatch.cases.build as building
 from knockwatch.cases import Case
 from knockwatch.cases.build import QUOTES, build
 from knockwatch.config import Config
@@ -340,3 +341,24 @@ def test_a_case_says_which_of_its_files_leaves_lines_out() -> None:
 
     assert any("ufw-1.log may lack" in sentence for sentence in limited[0].missing)
     assert not any("may lack" in sentence for sentence in whole[0].missing)
+
+
+def test_a_flood_of_runs_leaves_a_bounded_number_of_leads_and_every_alert(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(building, "LEADS", 3)
+    runs = [run(f"192.0.2.{number}", at=number) for number in range(1, 9)]
+    problems: list[str] = []
+    made = build(
+        [opening(), *runs], Config(), quotes=lambda _: {}, file_name=str, rules=RULES, problems=problems
+    )
+    assert [case.status for case in made] == ["alert", "lead", "lead", "lead"]
+    assert [case.sources for case in made[1:]] == [["192.0.2.8"], ["192.0.2.7"], ["192.0.2.6"]]
+    assert len(problems) == 1
+    assert problems[0].startswith("5 of 8 leads are left out")
+
+
+def test_leads_that_can_be_looked_through_are_all_kept() -> None:
+    problems: list[str] = []
+    build([run()], Config(), quotes=lambda _: {}, file_name=str, rules=RULES, problems=problems)
+    assert problems == []

@@ -1,9 +1,10 @@
 """The embedded engine gives stable tables whatever was read."""
 
+import duckdb
 import polars as pl
 import pytest
 
-from knockwatch.engines.embedded import Engine
+from knockwatch.engines.embedded import Engine, Query
 from knockwatch.errors import UsageError
 from knockwatch.ingest import Workspace
 from knockwatch.tables import CANONICAL, schema
@@ -63,3 +64,27 @@ def test_a_memory_limit_with_a_unit_is_taken(workspace: Workspace, limit: str) -
 def test_the_engine_spills_inside_the_workspace(workspace: Workspace) -> None:
     with Engine(workspace):
         assert (workspace.folder / "engine").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("limit", "engine"),
+    [("2GB", 1_100_000_000), ("2GiB", 1_247_000_000), ("2000000kb", 1_100_000_000), ("300MB", 256_000_000)],
+)
+def test_the_engine_gets_what_the_rest_of_the_program_leaves_of_the_limit(
+    limit: str, engine: int, workspace: Workspace
+) -> None:
+    with Engine(workspace, memory_limit=limit) as made:
+        told = made.execute(
+            Query("SELECT current_setting('memory_limit') AS text", pl.Schema({"text": pl.String}))
+        )
+    number, unit = told["text"][0].split(" ")
+    assert float(number) * 1024 ** ["bytes", "KiB", "MiB", "GiB"].index(unit) == pytest.approx(
+        engine, rel=0.05
+    )
+
+
+def test_without_a_limit_the_engine_leaves_memory_to_the_rest_of_the_program(workspace: Workspace) -> None:
+    sql = Query("SELECT memory_limit AS text FROM pragma_database_size()", pl.Schema({"text": pl.String}))
+    with Engine(workspace) as made, duckdb.connect() as own:
+        [[alone]] = own.sql(sql.sql).fetchall()
+        assert made.execute(sql)["text"][0] != alone

@@ -21,6 +21,8 @@ from knockwatch.guidance import name_guidance
 
 QUOTES = 50
 """Most lines that a case quotes: what a reader can look through; the files hold the rest."""
+LEADS = 10_000
+"""Most leads: more than anyone will look through; a flood of runs from spoofed sources must not fill memory."""
 TECHNIQUE = "T1205.001"
 Place = tuple[int, int]
 """File number and line."""
@@ -37,6 +39,7 @@ def build(
     rules: Mapping[str, Rule] | None = None,
     learned: Mapping[str, Sequence[str]] | None = None,
     incomplete: frozenset[int] = frozenset(),
+    problems: list[str] | None = None,
 ) -> list[Case]:
     """Build the cases of an investigation.
 
@@ -56,6 +59,8 @@ def build(
         Host name to addresses, as evidence tells.
     incomplete
         Numbers of the files whose recorder leaves lines out when many come.
+    problems
+        Takes a sentence where there are more than `LEADS` leads: those of the highest score, then the latest, are kept.
 
     Returns
     -------
@@ -67,13 +72,9 @@ def build(
     context = Context(config, learned)
     cases: list[Case] = []
     told: list[tuple[Case, list[Told]]] = []
-    for story in stories(findings, context.hosts):
-        case = _case(
-            story,
-            _judged(story, rules),
-            context.of(story),
-            rules,
-        )
+    judged = ((story, _judged(story, rules)) for story in stories(findings, context.hosts))
+    for story, verdict in _bounded(judged, problems if problems is not None else []):
+        case = _case(story, verdict, context.of(story), rules)
         lines = _telling(story)
         if (more := len(lines) - QUOTES) > 0:
             case.explanation.append(f"{QUOTES} lines of evidence are quoted, {more} more are not.")
@@ -113,6 +114,23 @@ def _judged(story: Story, rules: Mapping[str, Rule]) -> Verdict:
     if story.kind == "door":
         return judge_door(story)
     return judge_waiting(story) if is_waiting(story) else judge(story, rules)
+
+
+def _bounded(judged: Iterable[tuple[Story, Verdict]], problems: list[str]) -> list[tuple[Story, Verdict]]:
+    """Keep every alert, and of the leads no more than can be looked through."""
+    kept: list[tuple[Story, Verdict]] = []
+    leads: list[tuple[Story, Verdict]] = []
+    for story, verdict in judged:
+        (leads if verdict.status == "lead" else kept).append((story, verdict))
+    if len(leads) > LEADS:
+        problems.append(
+            f"{len(leads) - LEADS:,} of {len(leads):,} leads are left out, those of the lowest score and the longest "
+            "ago; their findings are in findings.parquet: --since and --until look at less at a time"
+        )
+        latest = {story.id: max((one.end_us for one in story.findings), default=0) for story, _ in leads}
+        leads.sort(key=lambda lead: (-lead[1].score, -latest[lead[0].id], lead[0].id))
+        del leads[LEADS:]
+    return kept + leads
 
 
 def _case(story: Story, verdict: Verdict, knowledge: Knowledge, rules: Mapping[str, Rule]) -> Case:

@@ -93,7 +93,7 @@ def memory_option(command: Command) -> Command:
         "--memory-limit",
         callback=memory,
         metavar="SIZE",
-        help="Bound on the engine's memory, as 512MB or 2GB; it uses the disk beyond.",
+        help="How much memory to use, about, as 2GB; else 80 % of the machine's. Beyond, it uses the disk.",
     )(command)
 
 

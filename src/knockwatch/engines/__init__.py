@@ -29,16 +29,19 @@ class Engine(Protocol):
         """Run an expression and fetch its rows."""
 
 
-_SIZE = re.compile(r"^\s*\d+(?:\.\d+)?\s*(?:[KMGT]i?B|B)\s*$", re.IGNORECASE)
+_SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(?:([KMGT])(i?))?B\s*$", re.IGNORECASE)
 
 
-def check_memory_limit(limit: str | None) -> None:
-    """Check a bound on an engine's memory, as ``2GB``; None is none.
+def memory_bytes(size: str) -> int:
+    """Read an amount of memory as DuckDB does: kB are thousands, KiB are 1,024.
 
     Raises
     ------
     UsageError
-        If it is no size.
+        If it is none.
     """
-    if limit is not None and not _SIZE.match(limit):
-        raise UsageError(f"no memory limit: {limit!r}; write a number and a unit, as in 2GB")
+    found = _SIZE.match(size)
+    if found is None:
+        raise UsageError(f"no memory limit: {size!r}; write a number and a unit, as in 2GB")
+    power = " KMGT".index((found[2] or " ").upper())
+    return int(float(found[1]) * (1024 if found[3] else 1000) ** power)
