@@ -1,30 +1,22 @@
-"""Speed and memory of reading flow records in JSON, beside public tools in the same run.
+"""(d) Flow records in JSON, Zeek's conn.log and Suricata's eve.json, beside jq, Python's json and plain Polars.
 
-    python bench/json_flows.py [--megabytes 200] [--seed 1] [--runs 3]
-
-A Zeek conn.log and a Suricata eve.json are made in a temporary folder: connections of noise, and in eve.json nearly
-as many events of applications and some alerts. Each round runs `jq`, Python's json, a plain Polars scan (of the same
-fields, without judging them) and `knockwatch`'s ingest to Parquet files, in turn. A Markdown table has the medians of
-processor time, which other work on the machine changes less than the clock's, and the peak memory.
+Connections of noise, and in eve.json nearly as many events of applications and some alerts. The others read the same
+fields without judging them; knockwatch's part is its ingest to Parquet files.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import random
-import shutil
-import statistics
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from bench.measure import Comparison, Contender, Wanted, compare, python
+
+LINES = 600_000
 START = datetime(2026, 8, 1, tzinfo=UTC)
 STATES = {"S0": "S", "SF": "ShADadFf", "REJ": "Sr", "RSTO": "ShADadR", "OTH": "Dd"}
 ZEEK_FIELDS = (
@@ -129,83 +121,33 @@ def address(chance: random.Random) -> str:
     return ".".join(str(chance.randint(1, 254)) for _ in range(4))
 
 
-def make(path: Path, records: Iterator[dict[str, Any]], megabytes: int) -> int:
-    """Write a log and give its number of lines."""
-    size, count = 0, 0
+def make(path: Path, records: Iterator[dict[str, Any]], count: int) -> None:
+    """Write a log."""
     with path.open("w") as log:
-        while size < megabytes * 1_000_000:
-            size += log.write(json.dumps(next(records), separators=(",", ":")) + "\n")
-            count += 1
-    return count
+        for record in islice(records, count):
+            log.write(json.dumps(record, separators=(",", ":")) + "\n")
 
 
-def timed(command: list[str]) -> tuple[float, float, float]:
-    """Run a command; give its seconds, its processor seconds and its peak memory in MB."""
-    begin = time.perf_counter()
-    with (
-        tempfile.TemporaryFile() as output,
-        subprocess.Popen(command, stdout=output, stderr=subprocess.DEVNULL) as process,
-    ):
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"{' '.join(command)} ended with {process.returncode}")
-    return time.perf_counter() - begin, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
-
-
-def commands(log: Path, fields: tuple[str, ...]) -> dict[str, list[str]]:
+def contenders(log: Path, fields: tuple[str, ...], lines: int) -> dict[str, Contender]:
     """Give what is compared."""
-    python = [sys.executable, "-c"]
-    found = {
-        "Python's json": [*python, PYTHON_JSON, str(log), *fields],
-        "plain Polars": [*python, PLAIN_POLARS, str(log), *fields],
-        "knockwatch": [*python, KNOCKWATCH, str(log)],
+    picked = ",".join(f'."{field}"' for field in fields)
+    commands = {
+        "jq -c": ["jq", "-c", f"[{picked}]", str(log)],
+        "Python's json": python(PYTHON_JSON, log, *fields),
+        "plain Polars": python(PLAIN_POLARS, log, *fields),
+        "knockwatch ingest": python(KNOCKWATCH, log),
     }
-    if shutil.which("jq"):
-        picked = ",".join(f'."{field}"' for field in fields)
-        found = {"jq -c": ["jq", "-c", f"[{picked}]", str(log)], **found}
-    return found
+    return {name: Contender(command, lines) for name, command in commands.items()}
 
 
-def compare(log: Path, fields: tuple[str, ...], lines: int, runs: int) -> None:
-    """Run the rounds over one log and print their table."""
-    todo = commands(log, fields)
-    results: dict[str, list[tuple[float, float, float]]] = {name: [] for name in todo}
-    for _ in range(runs):
-        for name, command in todo.items():
-            results[name].append(timed(command))
-    size = log.stat().st_size / 1e6
-    print(f"\n{log.name}: {lines:,} lines, {size:,.0f} MB, {os.cpu_count()} cores, medians of {runs} runs\n")
-    print(
-        "| command | seconds | processor seconds | MB per processor second | times knockwatch's | peak MB |"
-    )
-    print("|---|---:|---:|---:|---:|---:|")
-    own = statistics.median(used for _, used, _ in results["knockwatch"])
-    for name, rounds in results.items():
-        seconds, used = (statistics.median(one[place] for one in rounds) for place in (0, 1))
-        peak = max(one[2] for one in rounds)
-        print(
-            f"| {name} | {seconds:.2f} | {used:.2f} | {size / used:,.0f} | {used / own:.2f} | {peak:,.0f} |"
-        )
-
-
-def main() -> None:
-    """Make the logs, run the rounds, print the tables."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--megabytes", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--runs", type=int, default=3)
-    options = parser.parse_args()
+def comparisons(wanted: Wanted) -> Iterator[Comparison]:
+    """Compare on both logs."""
     kinds: dict[str, tuple[Callable[[random.Random], Iterator[dict[str, Any]]], tuple[str, ...]]] = {
         "conn.log": (zeek, ZEEK_FIELDS),
         "eve.json": (eve, EVE_FIELDS),
     }
-    with tempfile.TemporaryDirectory(prefix="knockwatch-bench-") as folder:
-        for name, (records, fields) in kinds.items():
-            log = Path(folder) / name
-            lines = make(log, records(random.Random(options.seed)), options.megabytes)
-            compare(log, fields, lines, options.runs)
-
-
-if __name__ == "__main__":
-    main()
+    lines = wanted.rows(LINES, 10_000)
+    for name, (records, fields) in kinds.items():
+        log = wanted.folder / name
+        make(log, records(random.Random(wanted.seed)), lines)
+        yield compare(f"d {name}", "flows in JSON", contenders(log, fields, lines), wanted)

@@ -1,28 +1,15 @@
-"""Speed and memory of reading a packet capture, beside tshark and tcpdump in the same run.
+"""(c) A packet capture, beside tshark and tcpdump.
 
-    python bench/packets.py [--packets 2000000] [--probes 0.72] [--seed 1] [--runs 3]
-
-A capture of an hour at the edge of a /24 is made in a temporary folder: probes of the internet, most of them
-unanswered, visits to web servers, questions to a name server; every packet with its payload. Probes are most of the
-connections, visits most of the packets; `--probes` says otherwise (tcpdump is the slower the more connections it has
-to remember, knockwatch the more rows it has to write). Each round runs
-`tshark -n -T fields` and `tcpdump -nn` where they are installed, `knockwatch tables` and `knockwatch scan`, in turn.
-Medians, the ratios within each round, by the clock and by CPU time, and the peak memory of each process are printed as
-a Markdown table. Where others use the machine, CPU time says more than the clock. Before the first round our commands
-read a part of the capture: Python's compiled files, numba's (`pip install '.[fast]'`; without it columns are read by
-NumPy) and the detections' queries are kept in the temporary folder then, as after the first use of a program.
+A capture of an hour at the edge of a /24: probes of the internet, most of them unanswered, visits to web servers,
+questions to a name server; every packet with its payload. Probes are most of the connections, visits most of the
+packets; tcpdump is the slower the more connections it has to remember, knockwatch the more rows it has to write.
+Before the first round our commands read a part of the capture, enough for compiled loops (`pip install '.[fast]'`; without
+them columns are read by NumPy): what is compiled then is kept, as after the first use of a program.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-import shutil
-import statistics
-import subprocess
-import sys
-import tempfile
-import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +18,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bench.measure import OURS, Comparison, Contender, Wanted, compare, knockwatch, scan, timed
+
+PACKETS = 2_000_000
+PROBES = 0.72
+"""Share of the connections."""
 START_US = 1_785_542_400_000_000
 HOUR_US = 3_600_000_000
 QUESTIONS = 0.08
@@ -212,38 +204,18 @@ def make(path: Path, packets: int, probes: float, seed: int) -> int:
     return count
 
 
-@dataclass
-class Run:
-    """What a process took: seconds, seconds of CPU, megabytes at most."""
-
-    seconds: float
-    cpu: float
-    peak: float
-
-
-def timed(command: list[str]) -> Run:
-    """Run a command."""
-    with tempfile.TemporaryFile() as output:
-        begin = time.perf_counter()
-        with subprocess.Popen(command, stdout=output, stderr=subprocess.DEVNULL) as process:
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"{' '.join(command)} ended with {process.returncode}")
-    return Run(time.perf_counter() - begin, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
-
-
-def commands(capture: Path, folder: Path) -> dict[str, list[str]]:
-    """Give the commands that are compared; those of programs that are not installed are left out."""
-    ours = [sys.executable, "-m", "knockwatch"]
+def contenders(capture: Path, count: int, folder: Path) -> dict[str, Contender]:
+    """Give the commands that are compared."""
     fields = [word for field in FIELDS for word in ("-e", field)]
-    known = {
+    commands = {
         "tshark -n -T fields": ["tshark", "-n", "-r", str(capture), "-T", "fields", *fields],
         "tcpdump -nn": ["tcpdump", "-nn", "-r", str(capture)],
-        "knockwatch tables": [*ours, "tables", "--quiet", str(capture), "--to", str(folder / "tables")],
-        "knockwatch scan": [*ours, "scan", "--quiet", str(capture)],
+        "knockwatch scan": scan(capture),
+        "knockwatch tables": knockwatch(
+            "tables", "--quiet", "--no-cache", capture, "--to", folder / "tables"
+        ),
     }
-    return {name: command for name, command in known.items() if shutil.which(command[0])}
+    return {name: Contender(command, count) for name, command in commands.items()}
 
 
 def warm(capture: Path, folder: Path) -> None:
@@ -251,65 +223,16 @@ def warm(capture: Path, folder: Path) -> None:
     few = folder / "few.pcap"
     with capture.open("rb") as whole:
         few.write_bytes(whole.read(LEAST_BYTES))
-    for name, command in commands(few, folder).items():
-        if name.startswith("knockwatch"):
-            timed(command)
+    for name, contender in contenders(few, 1, folder).items():
+        if name.startswith(OURS):
+            timed(contender.command)
 
 
-def table(runs: dict[str, list[Run]], count: int) -> list[str]:
-    """Write the comparison as Markdown; a ratio is the median of the rounds' own."""
-    ours = [name for name in runs if name.startswith("knockwatch")]
-    heads = [
-        "command",
-        "seconds",
-        "CPU s",
-        "packets/s",
-        "peak MB",
-        *(f"{by} of {name}" for name in ours for by in ("times the seconds", "times the CPU")),
-    ]
-    lines = [f"| {' | '.join(heads)} |", f"|---|{'---:|' * (len(heads) - 1)}"]
-    for name, results in runs.items():
-        seconds = statistics.median(run.seconds for run in results)
-        cpu = statistics.median(run.cpu for run in results)
-        pairs = [list(zip(results, runs[mine], strict=True)) for mine in ours]
-        ratios = [
-            statistics.median(ratio)
-            for both in pairs
-            for ratio in ([a.seconds / b.seconds for a, b in both], [a.cpu / b.cpu for a, b in both])
-        ]
-        cells = [name, f"{seconds:.2f}", f"{cpu:.2f}", f"{count / seconds:,.0f}"]
-        cells += [f"{max(run.peak for run in results):,.0f}", *(f"{ratio:.1f}" for ratio in ratios)]
-        lines.append(f"| {' | '.join(cells)} |")
-    return lines
-
-
-def main() -> None:
-    """Make the capture, run the rounds, print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--packets", type=int, default=2_000_000)
-    parser.add_argument("--probes", type=float, default=0.72, help="share of the connections")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--runs", type=int, default=3)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="knockwatch-bench-") as name:
-        capture = Path(name) / "edge.pcap"
-        # Elsewhere: what a process took at most counts from the one that started it.
-        with ProcessPoolExecutor(max_workers=1) as aside:
-            count = aside.submit(make, capture, options.packets, options.probes, options.seed).result()
-        megabytes = capture.stat().st_size / 1_000_000
-        runs: dict[str, list[Run]] = {what: [] for what in commands(capture, Path(name))}
-        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-        for kept in ("PYTHONPYCACHEPREFIX", "NUMBA_CACHE_DIR", "XDG_CACHE_HOME"):
-            os.environ[kept] = str(Path(name) / kept.lower())
-        warm(capture, Path(name))
-        for _ in range(options.runs):
-            for what, command in commands(capture, Path(name)).items():
-                runs[what].append(timed(command))
-    print(
-        f"{count:,} packets, {megabytes:,.0f} MB, {os.cpu_count()} cores, medians of {options.runs} rounds\n"
-    )
-    print("\n".join(table(runs, count)))
-
-
-if __name__ == "__main__":
-    main()
+def comparisons(wanted: Wanted) -> Iterator[Comparison]:
+    """Compare on one capture."""
+    capture = wanted.folder / "edge.pcap"
+    # Elsewhere: what a process took at most counts from the one that started it.
+    with ProcessPoolExecutor(max_workers=1) as aside:
+        count = aside.submit(make, capture, wanted.rows(PACKETS, 10_000), PROBES, wanted.seed).result()
+    warm(capture, wanted.folder)
+    yield compare("c", "packets", contenders(capture, count, wanted.folder), wanted)

@@ -68,7 +68,7 @@ def test_the_engine_spills_inside_the_workspace(workspace: Workspace) -> None:
 
 @pytest.mark.parametrize(
     ("limit", "engine"),
-    [("2GB", 1_100_000_000), ("2GiB", 1_247_000_000), ("2000000kb", 1_100_000_000), ("300MB", 256_000_000)],
+    [("2GB", 800_000_000), ("2GiB", 947_000_000), ("2000000kb", 800_000_000), ("300MB", 256_000_000)],
 )
 def test_the_engine_gets_what_the_rest_of_the_program_leaves_of_the_limit(
     limit: str, engine: int, workspace: Workspace

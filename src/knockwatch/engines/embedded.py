@@ -29,7 +29,7 @@ _GROUP_VALUES = 2_000_000
 """Values in a row group of what is written: DuckDB holds one for each thread, and takes many rows where nobody says."""
 _GROUP_ROWS_LEAST = 2_048
 """Rows that DuckDB handles together: a smaller group is none."""
-RESERVED_BYTES = 900_000_000
+RESERVED_BYTES = 1_200_000_000
 """Of the memory limit, for all that is not the engine's: parsed batches, fetched candidates, findings and cases.
 
 Measured on 8 and 20 million rows, beside what DuckDB itself counts.
