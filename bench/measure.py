@@ -1,7 +1,8 @@
 """What is compared, how it is run and timed, and how it is told; what evidence is made of is elsewhere.
 
 Contenders run in turn, round by round, so that what else the machine does meets all alike. A ratio is the median of
-the rounds' own: how many times as many rows a second knockwatch does. Peak memory is that of the process itself.
+the rounds' own: how many times as many rows a second knockwatch does. Peak memory is that of the process itself, or of
+the one that started it, where that has more: so nothing that is large is imported here.
 """
 
 from __future__ import annotations
@@ -84,7 +85,8 @@ class Comparison:
         """Give how many times as many rows of a contender ours goes through in a second, of the clock or of CPU."""
         mine, theirs = self.rows[self.ours], self.rows[name]
         pairs = zip(self.runs[name], self.runs[self.ours], strict=True)
-        return statistics.median((getattr(a, by) / theirs) / (getattr(b, by) / mine) for a, b in pairs)
+        ratios: list[float] = [(getattr(a, by) / theirs) / (getattr(b, by) / mine) for a, b in pairs]
+        return statistics.median(ratios)
 
     def to_json(self) -> dict[str, Any]:
         """Give what is kept of it."""

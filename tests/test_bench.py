@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from bench import ratios
 from bench.__main__ import run
+from bench.emulated import doors_found, emulated
 from bench.measure import Comparison, Contender, Run, Wanted, compare, markdown, python, timed
 
 SLOW = "import time; time.sleep(0.2)"
@@ -113,3 +114,12 @@ def test_a_part_runs_at_a_tiny_scale_and_finds_every_door(
         assert [one["id"] for one in told] == ["b1t", "b1s"]
         assert all(one["remarks"][0].startswith("all ") for one in told)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_missed_door_ends_the_bench(tmp_path: Path) -> None:
+    wanted = Wanted(tmp_path, seed=7)
+    corpus = emulated(wanted, 2_000, "common-security-log")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "cases.jsonl").touch()
+    with pytest.raises(SystemExit, match=r"0 of [1-9]"):
+        doors_found(corpus, "common-security-log", tmp_path / "out")()

@@ -23,7 +23,7 @@ from knockwatch import ingest as ingesting
 from knockwatch.cache import Cache, content_hash, folder_of, key_of
 from knockwatch.config import CacheSettings, Config, EvidenceSettings, NetfilterSettings, TimeSettings
 from knockwatch.engines.embedded import Engine
-from knockwatch.evidence import Evidence
+from knockwatch.evidence import BLOCK_BYTES, Evidence
 from knockwatch.ingest import Workspace, ingest
 from knockwatch.scan import scan
 from knockwatch.tables import CANONICAL
@@ -138,7 +138,7 @@ def test_only_what_is_new_is_read(log: Path, tmp_path: Path, monkeypatch: pytest
     seen: list[str] = []
     chunks = Evidence.chunks
 
-    def watched(self: Evidence, size: int = ingesting.HEAD_BYTES) -> Iterator[bytes]:
+    def watched(self: Evidence, size: int = BLOCK_BYTES) -> Iterator[bytes]:
         seen.append(self.path.name)
         return chunks(self, size)
 
