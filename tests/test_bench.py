@@ -118,7 +118,7 @@ def test_a_part_runs_at_a_tiny_scale_and_finds_every_door(
 
 def test_a_missed_door_ends_the_bench(tmp_path: Path) -> None:
     wanted = Wanted(tmp_path, seed=7)
-    corpus = emulated(wanted, 2_000, "common-security-log")
+    corpus = emulated(wanted, 10_000, "common-security-log")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "cases.jsonl").touch()
     with pytest.raises(SystemExit, match=r"0 of [1-9]"):
