@@ -3,8 +3,8 @@
 A capture of an hour at the edge of a /24: probes of the internet, most of them unanswered, visits to web servers,
 questions to a name server; every packet with its payload. Probes are most of the connections, visits most of the
 packets; tcpdump is the slower the more connections it has to remember, knockwatch the more rows it has to write.
-Before the first round our commands read a part of the capture, enough for compiled loops (`pip install '.[fast]'`; without
-them columns are read by NumPy): what is compiled then is kept, as after the first use of a program.
+Before the first round our commands read a part of the capture, enough for compiled loops (the extra `fast`): what is
+compiled then is kept, as after the first use of a program.
 """
 
 from __future__ import annotations
