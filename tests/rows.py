@@ -9,7 +9,8 @@ import polars as pl
 
 from knockwatch.config import Thresholds
 from knockwatch.detections import Detection, Finding, detections
-from knockwatch.engines.embedded import Engine, Query, unbound
+from knockwatch.engines.embedded import Engine
+from knockwatch.engines.queries import Query, unbound
 from knockwatch.ingest import Workspace
 from knockwatch.tables import CANONICAL, conform
 

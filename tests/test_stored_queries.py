@@ -10,7 +10,7 @@ import pytest
 
 from knockwatch import investigation, stored_queries
 from knockwatch.config import Thresholds
-from knockwatch.engines.embedded import Query
+from knockwatch.engines.queries import Query
 from knockwatch.investigation import plan
 from knockwatch.stored_queries import Stored, load, name_of, store
 

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from knockwatch.cases import Case
 from knockwatch.cases.build import build
 from knockwatch.config import Config, Thresholds
-from knockwatch.detections import Detection, Finding, detections
+from knockwatch.detections import Detection, Finding, Pointer, detections
 from knockwatch.detections._relevant import with_relevant
-from knockwatch.engines.embedded import Engine, Query, Steps, hashed, unbound
+from knockwatch.engines import Engine
+from knockwatch.engines.given import file_name
+from knockwatch.engines.queries import DUCKDB, Dialect, Query, Steps, unbound
 from knockwatch.inference.hosts import addresses, learn, sightings
 from knockwatch.ingest import Workspace
-from knockwatch.quotes import quotes
+from knockwatch.quotes import quotes, quotes_of
 from knockwatch.stored_queries import Stored, load, name_of, store
 
 if TYPE_CHECKING:
@@ -68,9 +70,9 @@ class Plan:
 
 
 @lru_cache(maxsize=4)
-def plan(thresholds: Thresholds) -> Plan:
+def plan(thresholds: Thresholds, dialect: Dialect = DUCKDB) -> Plan:
     """Write every detection's query, or take what was written before: a second of Python, or nearly none."""
-    name = name_of(thresholds.model_dump())
+    name = name_of({"dialect": dialect.name, **thresholds.model_dump()})
     kept = load(name)
     if kept and kept.read.keys() == {_TABLES, *kept.queries} == {
         _TABLES,
@@ -79,31 +81,38 @@ def plan(thresholds: Thresholds) -> Plan:
         read = {of: {name: getattr(thresholds, name) for name in names} for of, names in kept.read.items()}
         queries = {rule: _Step(query, read[rule]) for rule, query in kept.queries.items()}
         # Few ever need the tables beside their queries: tuning does, which tries other thresholds.
-        return Plan(Steps(kept.steps), _Step(cache(partial(_made, thresholds)), read[_TABLES]), queries)
-    planned = _written(thresholds)
+        return Plan(
+            Steps(dialect, kept.steps),
+            _Step(cache(partial(_made, thresholds, dialect)), read[_TABLES]),
+            queries,
+        )
+    planned = _written(thresholds, dialect)
     read_by = {_TABLES: planned.tables.read, **{rule: step.read for rule, step in planned.queries.items()}}
     made = {rule: step.made for rule, step in planned.queries.items()}
     store(name, Stored(planned.steps.sql, made, {of: [*read] for of, read in read_by.items()}))
     return planned
 
 
-def _written(thresholds: Thresholds) -> Plan:
+def _written(thresholds: Thresholds, dialect: Dialect) -> Plan:
     """Write every detection's query."""
-    steps, watched = Steps(), _Watched(thresholds)
-    tables = with_relevant(unbound(), cast(Thresholds, watched), steps.cached, hashed)
-    queries = {one.rule.id: _query(one, tables, thresholds) for one in detections()}
+    steps, watched = Steps(dialect), _Watched(thresholds)
+    tables = with_relevant(unbound(), cast(Thresholds, watched), steps.cached, dialect)
+    queries = {one.rule.id: _query(one, tables, thresholds, dialect) for one in detections()}
     return Plan(steps, _Step(lambda: tables, watched.read), queries)
 
 
-def _made(thresholds: Thresholds) -> Mapping[str, ir.Table]:
+def _made(thresholds: Thresholds, dialect: Dialect) -> Mapping[str, ir.Table]:
     """Make the tables that queries read."""
-    return with_relevant(unbound(), thresholds, Steps().cached, hashed)
+    return with_relevant(unbound(), thresholds, Steps(dialect).cached, dialect)
 
 
-def _query(detection: Detection, tables: Mapping[str, ir.Table], thresholds: Thresholds) -> _Step[Query]:
+def _query(
+    detection: Detection, tables: Mapping[str, ir.Table], thresholds: Thresholds, dialect: Dialect
+) -> _Step[Query]:
     """Write a detection's query."""
     watched = _Watched(thresholds)
-    return _Step(Query.of(detection.candidates(tables, cast(Thresholds, watched))), watched.read)
+    candidates = detection.candidates(tables, cast(Thresholds, watched))
+    return _Step(Query.of(candidates, dialect), watched.read)
 
 
 class Investigation:
@@ -144,7 +153,7 @@ class Investigation:
         """Give the plan under some thresholds, or the one that is kept, where its tables are the same."""
         if self._first and self._first.tables.holds(thresholds):
             return self._first
-        planned = plan(thresholds)
+        planned = plan(thresholds, self.engine.dialect)
         if self._keep and not self._first:
             self._first = planned
         return planned
@@ -176,7 +185,7 @@ class Investigation:
         """Select a detection's candidates."""
         query = planned.queries[detection.rule.id]
         if not query.holds(thresholds):
-            query = _query(detection, planned.tables.made(), thresholds)
+            query = _query(detection, planned.tables.made(), thresholds, self.engine.dialect)
         step = _Step(self.engine.execute(query.made, planned.steps), query.read)
         if self._keep:
             self._candidates.setdefault(detection.rule.id, step)
@@ -210,9 +219,19 @@ class Investigation:
         return build(
             found,
             config,
-            quotes=lambda pointers: quotes(self.workspace, pointers) if quoted else {},
-            file_name=lambda number: self.workspace.evidence[number].name,
+            quotes=lambda pointers: self._quotes(pointers) if quoted else {},
+            file_name=self._file_name,
             learned=addresses({**self._learned, **dict(named), **self._learned}),
             incomplete=frozenset(number for number, summary in summaries if summary.rate_limited),
             problems=self.problems,
         )
+
+    def _quotes(self, pointers: Iterable[Pointer]) -> Mapping[tuple[int, int], str]:
+        """Read what stands at some places of the evidence."""
+        return quotes_of(self.engine, pointers) if self.engine.parts else quotes(self.workspace, pointers)
+
+    def _file_name(self, pointer: Pointer) -> str:
+        """Name the file that a row stands in."""
+        if self.engine.parts:
+            return file_name(self.engine.parts, pointer)
+        return self.workspace.evidence[pointer.file].name

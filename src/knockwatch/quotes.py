@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from knockwatch.clock import rfc3339
-from knockwatch.detections import Pointer
+from knockwatch.clock import SECOND_US, rfc3339
+from knockwatch.detections import UNTIMED_US, Pointer
+from knockwatch.engines import Engine
+from knockwatch.engines.queries import unbound
 from knockwatch.evidence import text_of
 from knockwatch.ingest import NUMBERED, Workspace
 from knockwatch.sources import sources
-from knockwatch.tables import conform
+from knockwatch.tables import CANONICAL, conform
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
 
 Place = tuple[int, int]
 """File number and line."""
+_ASKED = 8000
+"""Rows that are asked for in one query: their numbers are written into it, and ClickHouse reads 256 KiB at most."""
+_ABOUT_US = 60 * SECOND_US
+"""How far a row's own time lies from its pointer's, which another recorder's clock may have corrected, at most."""
 
 
 def quotes(workspace: Workspace, pointers: Iterable[Pointer]) -> dict[Place, str]:
@@ -40,6 +49,31 @@ def quotes(workspace: Workspace, pointers: Iterable[Pointer]) -> dict[Place, str
     for table, places in records.items():
         found.update(_written_out(workspace, table, places))
     return found
+
+
+def quotes_of(engine: Engine, pointers: Iterable[Pointer]) -> dict[Place, str]:
+    """Write rows of an engine's tables as sentences, each table asked once for every `_ASKED` rows."""
+    found: dict[Place, str] = {}
+    asked = list(pointers)
+    for table in CANONICAL:
+        wanted = sorted(
+            {pointer for pointer in asked if pointer.table == table},
+            key=lambda pointer: (pointer.time_us or UNTIMED_US, pointer),
+        )
+        for start in range(0, len(wanted), _ASKED):
+            rows = engine.execute(_rows_at(unbound()[table], wanted[start : start + _ASKED]))
+            for row in rows.sort(rows.columns).iter_rows(named=True):
+                found.setdefault((row["file"], row["line"]), _sentence(table, row))
+    return found
+
+
+def _rows_at(rows: ir.Table, pointers: Sequence[Pointer]) -> ir.Table:
+    """Select rows at some places: by about their time first, which most tables are ordered or parted by."""
+    first, last = (pointers[end].time_us or UNTIMED_US for end in (0, -1))
+    if first != UNTIMED_US:
+        rows = rows.filter(rows.time_us.between(first - _ABOUT_US, last + _ABOUT_US))
+    lines = sorted({pointer.line for pointer in pointers})
+    return rows.filter(rows.line.isin(lines), rows.file.isin(sorted({pointer.file for pointer in pointers})))
 
 
 def _written_out(workspace: Workspace, table: str, places: set[Place]) -> dict[Place, str]:

@@ -7,17 +7,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Event
 from time import perf_counter
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
+from knockwatch.clock import rfc3339
 from knockwatch.config import Config, Thresholds
 from knockwatch.engines import memory_bytes
-from knockwatch.ingest import Progress, Workspace, ingest
+from knockwatch.ingest import FileSummary, Progress, Workspace, ingest
 
 if TYPE_CHECKING:
     from knockwatch.cases import Case
     from knockwatch.detections import Finding
+    from knockwatch.engines.embedded import Engine
+    from knockwatch.engines.given import Given, Part
+    from knockwatch.engines.remote import Remote
     from knockwatch.investigation import Investigation
 
 RuleSet = Literal["all", "seed"]
@@ -109,11 +113,16 @@ def scan(
 
     with Engine(workspace, memory_limit=memory_limit, since_us=since_us, until_us=until_us) as engine:
         investigation = Investigation(workspace, engine)
-        findings, table = _found(investigation, config.thresholds, rules)
+        if rules == "all":
+            return _judged(investigation, config, began, parsed)
+        from knockwatch.specification import specification_findings, specification_union
+        from knockwatch.views import views
+
+        findings = engine.execute(specification_union(views(engine.tables())))
         ruled = perf_counter()
-        cases = investigation.cases(findings, config)
+        cases = investigation.cases(specification_findings(findings), config)
     seconds = {"evidence": parsed - began, "rules": ruled - parsed, "cases": perf_counter() - ruled}
-    return Result(cases, table, workspace, [*workspace.problems, *investigation.problems], seconds)
+    return Result(cases, findings, workspace, [*workspace.problems, *investigation.problems], seconds)
 
 
 def _prepare(begun: Event, thresholds: Thresholds | None) -> None:
@@ -132,19 +141,91 @@ def _prepare(begun: Event, thresholds: Thresholds | None) -> None:
         plan(thresholds)
 
 
-def _found(
-    investigation: Investigation, thresholds: Thresholds, rules: RuleSet
-) -> tuple[list[Finding], pl.DataFrame]:
-    """Run the detections: their findings, and what is written of them."""
-    if rules == "all":
-        findings = investigation.findings(thresholds)
-        return findings, findings_table(findings)
-    from knockwatch.specification import specification_findings, specification_union
-    from knockwatch.views import views
+def scan_tables(
+    given: Given,
+    workspace: Workspace,
+    config: Config | None = None,
+    *,
+    url: str | None = None,
+    since_us: int | None = None,
+    until_us: int | None = None,
+    memory_limit: str | None = None,
+) -> Result:
+    """Run the detections where tables are, and build the cases from the candidates that come back.
 
-    engine = investigation.engine
-    table = engine.execute(specification_union(views(engine.tables())))
-    return [*specification_findings(table)], table
+    Parameters
+    ----------
+    given
+        The tables.
+    workspace
+        An empty one, for what the embedded engine spills and for what is told of the tables.
+    config
+        The site's configuration; None for the defaults.
+    url
+        Of the engine; None for the embedded one, which reads Parquet.
+    since_us, until_us
+        Only what happened from, and before, these times (microseconds UTC).
+    memory_limit
+        Bound on the embedded engine's memory, as ``2GB``.
+
+    Raises
+    ------
+    ConfigError, EvidenceError, UsageError
+        If a table or the engine is not there, or the table's columns are none that are known.
+    """
+    from knockwatch.investigation import Investigation
+
+    config = config or Config()
+    began = perf_counter()
+    with _engine(url, given, workspace, memory_limit, since_us, until_us) as engine:
+        workspace.summaries += [_counted(engine, part) for part in engine.parts]
+        return _judged(Investigation(workspace, engine), config, began, perf_counter())
+
+
+def _engine(
+    url: str | None,
+    given: Given,
+    workspace: Workspace,
+    memory_limit: str | None,
+    since_us: int | None,
+    until_us: int | None,
+) -> Engine | Remote:
+    """Open the engine that tables are in."""
+    from knockwatch.engines.embedded import Engine
+    from knockwatch.engines.queries import DUCKDB
+    from knockwatch.engines.remote import connect
+
+    if url is None or url.partition(":")[0] == DUCKDB.name:
+        return Engine(workspace, given=given, memory_limit=memory_limit, since_us=since_us, until_us=until_us)
+    return connect(url, given, since_us=since_us, until_us=until_us)
+
+
+def _counted(engine: Engine | Remote, part: Part) -> FileSummary:
+    """Count the rows of a table, and say of which time they are."""
+    time: Any = part.rows.time_us
+    told = part.rows.agg(rows=part.rows.count(), first=time.min(), last=time.max())
+    [row] = engine.execute(told).iter_rows(named=True)
+    return FileSummary(
+        part.source,
+        part.shape,
+        1.0,
+        lines=row["rows"],
+        rows={part.canonical: row["rows"]},
+        first_time=rfc3339(row["first"]),
+        last_time=rfc3339(row["last"]),
+    )
+
+
+def _judged(investigation: Investigation, config: Config, began: float, parsed: float) -> Result:
+    """Run the detections and build the cases."""
+    findings = investigation.findings(config.thresholds)
+    ruled = perf_counter()
+    cases = investigation.cases(findings, config)
+    seconds = {"evidence": parsed - began, "rules": ruled - parsed, "cases": perf_counter() - ruled}
+    workspace = investigation.workspace
+    return Result(
+        cases, findings_table(findings), workspace, [*workspace.problems, *investigation.problems], seconds
+    )
 
 
 def findings_table(findings: Iterable[Finding]) -> pl.DataFrame:

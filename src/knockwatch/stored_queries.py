@@ -1,6 +1,6 @@
 """Queries written before, kept in the user's cache folder: to write them anew takes a second of Python.
 
-What is kept is text for the embedded engine, which may read and write files: so a file counts only where nobody but
+What is kept is text for an engine, which may read and write files: so a file counts only where nobody but
 the user, or the system, could have written it. Nothing here knows a detection.
 """
 
@@ -21,7 +21,7 @@ from typing import Any
 
 import polars as pl
 
-from knockwatch.engines.embedded import Query
+from knockwatch.engines.queries import Query
 
 _MOST = 8
 """Sets of queries that are kept: one for each configuration in use."""

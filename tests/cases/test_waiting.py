@@ -29,7 +29,7 @@ def sniffer(
 
 
 def cases(findings: Iterable[Finding]) -> list[Case]:
-    return build(findings, Config(), quotes=lambda _: {}, file_name=str)
+    return build(findings, Config(), quotes=lambda _: {}, file_name=lambda pointer: str(pointer.file))
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from knockwatch.cli import cli
 from knockwatch.ingest import Workspace
 from knockwatch.scan import Result
 from tests.reports.made import client, door, lead, result, suppressed
+from tests.sources.reading import SAMPLES
 
 Scan = Callable[..., Done]
 
@@ -130,3 +131,40 @@ def test_a_duration_is_before_now(scan: Scan, asked: dict[str, Any]) -> None:
 def test_the_tables_are_removed(scan: Scan, asked: dict[str, Any]) -> None:
     scan()
     assert not asked["folder"].exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["some.log", "--table", "connections=a.parquet"], "either evidence or tables"),
+        (["some.log", "--engine", "local[2]"], "either evidence or tables"),
+        ([], "nothing to scan"),
+        (["--table", "connections=a.parquet", "--rules", "seed"], "--rules seed runs on evidence alone"),
+        (["--table", "connections"], "is no NAME=SOURCE"),
+        (["--table", "=a.parquet"], "is no NAME=SOURCE"),
+        (["--table", "connections=nosuch.parquet"], "there is no such file"),
+        (["--engine", "oracle://db", "--lake", "ecs"], "no engine 'oracle'"),
+        (["--engine", "duckdb"], "no tables"),
+    ],
+)
+def test_what_cannot_be_asked_of_tables_is_told(
+    arguments: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(cli, ["scan", *arguments])
+
+    assert done.exit_code != 0
+    assert told in f"{done.output} {done.exception}"
+
+
+def test_a_lakes_export_is_scanned_where_it_is() -> None:
+    export = SAMPLES / "microsoft-parquet" / "CommonSecurityLog.parquet"
+    done = CliRunner().invoke(
+        cli, ["scan", "--table", f"CommonSecurityLog={export}", "--show-leads", "--format", "jsonl"]
+    )
+
+    assert done.exit_code == 0, done.output
+    cases = [json.loads(line) for line in done.stdout.splitlines()]
+    assert ["tcp/7000", "tcp/8000", "tcp/9000"] in [case["sequence"] for case in cases]
+    assert {quote["file"] for case in cases for quote in case["evidence"]} == {str(export)}
+    assert "read 1 file" in done.stderr

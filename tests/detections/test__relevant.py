@@ -10,7 +10,8 @@ import pytest
 from knockwatch.config import EvidenceSettings, Thresholds
 from knockwatch.detections import Detection, Finding, detections
 from knockwatch.detections._relevant import with_relevant
-from knockwatch.engines.embedded import Engine, Steps, hashed
+from knockwatch.engines.embedded import Engine
+from knockwatch.engines.queries import DUCKDB, Steps
 from knockwatch.ingest import Workspace, ingest
 from tests.rows import Row, put, us
 
@@ -89,7 +90,7 @@ def found(workspace: Workspace, thresholds: Thresholds, *, selected: bool) -> Co
     with Engine(workspace) as engine:
         tables = engine.tables()
         if selected:
-            tables = with_relevant(tables, thresholds, steps.cached, hashed)
+            tables = with_relevant(tables, thresholds, steps.cached, DUCKDB)
         return Counter(
             finding
             for detection in readers()
@@ -141,5 +142,5 @@ def test_single_probes_and_ordinary_visits_are_left_out(workspace: Workspace) ->
 
     steps = Steps()
     with Engine(workspace) as engine:
-        tables = with_relevant(engine.tables(), Thresholds(), steps.cached, hashed)
+        tables = with_relevant(engine.tables(), Thresholds(), steps.cached, DUCKDB)
         assert engine.execute(tables["relevant"], steps).is_empty()

@@ -25,7 +25,8 @@ from knockwatch.detections._signatures import (
     signatures,
     signed,
 )
-from knockwatch.engines.embedded import Engine, Query, unbound
+from knockwatch.engines.embedded import Engine
+from knockwatch.engines.queries import Query, unbound
 from knockwatch.ingest import Workspace, ingest
 from knockwatch.sources._packet_rows import hexadecimal
 from knockwatch.sources._payloads import Payloads

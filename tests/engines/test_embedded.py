@@ -4,7 +4,8 @@ import duckdb
 import polars as pl
 import pytest
 
-from knockwatch.engines.embedded import Engine, Query
+from knockwatch.engines.embedded import Engine
+from knockwatch.engines.queries import Query
 from knockwatch.errors import UsageError
 from knockwatch.ingest import Workspace
 from knockwatch.tables import CANONICAL, schema

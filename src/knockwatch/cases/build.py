@@ -18,6 +18,7 @@ from knockwatch.clock import rfc3339
 from knockwatch.config import Config
 from knockwatch.detections import UNTIMED_US, Finding, Leg, Pointer, Rule, detections
 from knockwatch.guidance import name_guidance
+from knockwatch.tables import FINGERPRINT
 
 QUOTES = 50
 """Most lines that a case quotes: what a reader can look through; the files hold the rest."""
@@ -35,7 +36,7 @@ def build(
     findings: Iterable[Finding],
     config: Config,
     quotes: Callable[[Iterable[Pointer]], Mapping[Place, str]],
-    file_name: Callable[[int], str],
+    file_name: Callable[[Pointer], str],
     rules: Mapping[str, Rule] | None = None,
     learned: Mapping[str, Sequence[str]] | None = None,
     incomplete: frozenset[int] = frozenset(),
@@ -52,7 +53,7 @@ def build(
     quotes
         Gives the texts of lines of evidence, by file number and line; called once.
     file_name
-        Gives the name of a file by its number.
+        Gives the name of the file, or table, that a row stands in.
     rules
         Id to rule, for techniques, severities and innocent explanations; None for all there are.
     learned
@@ -78,8 +79,8 @@ def build(
         lines = _telling(story)
         if (more := len(lines) - QUOTES) > 0:
             case.explanation.append(f"{QUOTES} lines of evidence are quoted, {more} more are not.")
-        if limited := sorted({pointer.file for _, pointer in lines} & incomplete):
-            names = enumerated(map(file_name, limited))
+        if limited := {pointer.file: pointer for _, pointer in lines if pointer.file in incomplete}:
+            names = enumerated(file_name(limited[number]) for number in sorted(limited))
             case.missing.append(
                 f"steps that {names} may lack: its firewall logs few lines a minute (ufw logging full)"
             )
@@ -91,8 +92,8 @@ def build(
             Quote(
                 leg,
                 pointer.table,
-                file_name(pointer.file),
-                pointer.line,
+                file_name(pointer),
+                pointer.line if pointer.line < FINGERPRINT else 0,
                 rfc3339(pointer.time_us),
                 texts.get((pointer.file, pointer.line), ""),
             )

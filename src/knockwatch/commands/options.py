@@ -53,6 +53,22 @@ def memory(context: click.Context, parameter: click.Parameter, value: str | None
     return f"{amount[1]}{amount[2]}"
 
 
+def table(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[tuple[str, str], ...]:
+    """Read tables as NAME=SOURCE."""
+    del context
+    read = []
+    for value in values:
+        name, _, source = value.partition("=")
+        if not name or not source:
+            raise click.BadParameter(
+                f"{value!r} is no NAME=SOURCE, as connections=lake/*.parquet.", param=parameter
+            )
+        read.append((name, source))
+    return tuple(read)
+
+
 def check_window(since_us: int | None, until_us: int | None) -> None:
     """Refuse a time that ends before it begins."""
     if since_us is not None and until_us is not None and since_us >= until_us:
@@ -63,6 +79,31 @@ def evidence_argument(command: Command) -> Command:
     """Take files, folders, globs or ``-``; that they exist is checked where they are opened."""
     kind = click.Path(allow_dash=True)
     return click.argument("evidence", nargs=-1, required=True, type=kind, metavar="EVIDENCE...")(command)
+
+
+def engine_options(command: Command) -> Command:
+    """Take tables that are read where they are."""
+    engine = click.option(
+        "--engine",
+        metavar="URL",
+        help="Where the tables are: spark://HOST:PORT, local[2], clickhouse://…, trino://… and others; else Parquet, "
+        "read here.",
+    )
+    tables = click.option(
+        "--table",
+        "tables",
+        multiple=True,
+        callback=table,
+        metavar="NAME=SOURCE",
+        help="A table: connections, processes, messages, changes or a lake's own name, and the Parquet files, or "
+        "the engine's table, that it is. Repeatable.",
+    )
+    lake = click.option(
+        "--lake",
+        metavar="NAME",
+        help="How tables and columns are called there: ecs, ocsf, sentinel, zeek_clickhouse.",
+    )
+    return engine(tables(lake(command)))
 
 
 def config_option(command: Command) -> Command:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,17 +13,18 @@ from knockwatch.commands.options import (
     cache_option,
     check_window,
     config_option,
-    evidence_argument,
+    engine_options,
     examples,
     memory_option,
     quiet_option,
     window_options,
 )
 from knockwatch.commands.progress import reading
+from knockwatch.errors import UsageError
 from knockwatch.reports import FORMATS, LEVELS, Report, select, writer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from knockwatch.cases import Case, Confidence, Status
     from knockwatch.scan import RuleSet
@@ -39,10 +40,13 @@ MET = 3
         "journalctl -o json | knockwatch scan -",
         "knockwatch scan evidence/ --format jsonl --out results/",
         "knockwatch scan firewall.log --rules seed",
+        "knockwatch scan --table CommonSecurityLog='export/*.parquet'",
+        "knockwatch scan --engine spark://master:7077 --table connections=s3a://lake/connections/",
         "knockwatch scan /var/log --quiet --fail-on high || mail-the-team",
     )
 )
-@evidence_argument
+@click.argument("evidence", nargs=-1, type=click.Path(allow_dash=True), metavar="EVIDENCE...")
+@engine_options
 @click.option(
     "--format",
     "form",
@@ -89,6 +93,9 @@ MET = 3
 def command(
     *,
     evidence: tuple[str, ...],
+    engine: str | None,
+    tables: tuple[tuple[str, str], ...],
+    lake: str | None,
     form: str,
     out: Path | None,
     config_file: Path | None,
@@ -106,37 +113,52 @@ def command(
     """Find port knocking in evidence: the main job.
 
     EVIDENCE is files, folders, globs or - for standard input. Formats and compressions are told from the
-    content. Cases go to standard output, everything else to standard error. An alert is shown with its
+    content. Instead of them --table, --lake and --engine name tables, which are read where they are: only what may
+    be a case is fetched. Cases go to standard output, everything else to standard error. An alert is shown with its
     explanation; leads and suppressed cases are counted.
     """
     from knockwatch.cache import Cache
     from knockwatch.clock import rfc3339
     from knockwatch.config import load
+    from knockwatch.engines.given import Given
     from knockwatch.ingest import Workspace
     from knockwatch.reports.folder import write_folder
     from knockwatch.reports.summary import summarise
-    from knockwatch.scan import scan
+    from knockwatch.scan import scan, scan_tables
 
     check_window(since_us, until_us)
+    check_asked(evidence, engine=engine, tables=bool(tables), lake=lake, rules=rules)
     config = load(config_file)
-    asked = {
+    asked: dict[str, Any] = {
         "evidence": evidence,
         "config": str(config_file) if config_file else None,
         "rules": rules,
         "since": rfc3339(since_us),
         "until": rfc3339(until_us),
     }
-    with Workspace.temporary(Cache.of(config.cache) if cached else None) as workspace:
-        with reading(evidence, quiet=quiet) as progress:
-            result = scan(
-                evidence,
+    with Workspace.temporary(Cache.of(config.cache) if cached and evidence else None) as workspace:
+        if evidence:
+            with reading(evidence, quiet=quiet) as progress:
+                result = scan(
+                    evidence,
+                    workspace,
+                    config,
+                    rules=rules,
+                    since_us=since_us,
+                    until_us=until_us,
+                    memory_limit=memory_limit,
+                    progress=progress,
+                )
+        else:
+            asked |= {"engine": engine, "tables": ["=".join(pair) for pair in tables], "lake": lake}
+            result = scan_tables(
+                Given(tables, lake, config.tables),
                 workspace,
                 config,
-                rules=rules,
+                url=engine,
                 since_us=since_us,
                 until_us=until_us,
                 memory_limit=memory_limit,
-                progress=progress,
             )
         summary = summarise(result, asked)
         written = write_folder(result, summary, out) if out else []
@@ -148,6 +170,18 @@ def command(
         say(f"Wrote {', '.join(path.name for path in written)} to {out}")
     if fail_on and is_met(cases, fail_on):
         raise click.exceptions.Exit(MET)
+
+
+def check_asked(
+    evidence: Sequence[str], *, engine: str | None, tables: bool, lake: str | None, rules: RuleSet
+) -> None:
+    """Refuse to read evidence and tables at once, or neither."""
+    if evidence and (engine or tables or lake):
+        raise UsageError("either evidence or tables: --engine, --table and --lake read no files of evidence")
+    if not evidence and not (engine or tables or lake):
+        raise UsageError("there is nothing to scan: name some evidence, or tables by --table")
+    if not evidence and rules == "seed":
+        raise UsageError("--rules seed runs on evidence alone: a lake runs the query itself")
 
 
 def write_report(report: Report, form: str) -> None:

@@ -8,7 +8,7 @@ in it as in the whole.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import ibis
 
@@ -60,11 +60,21 @@ _PARTS = 64
 """Visitors of a service are told apart by this many remainders of their hashes: a lower bound of their number."""
 
 
+class Numbers(Protocol):
+    """What an engine makes numbers with."""
+
+    def hashed(self, text: Any) -> Any:
+        """Give a text's hash, a whole number that can be compared and taken bits of."""
+
+    def united(self, bits: Any) -> Any:
+        """Give the bits that any number of a group has."""
+
+
 def with_relevant(
     tables: Mapping[str, ir.Table],
     thresholds: Thresholds,
     cached: Callable[[ir.Table], ir.Table],
-    hashed: Callable[[Any], Any],
+    engine: Numbers,
 ) -> dict[str, ir.Table]:
     """Add what detections read in place of all connections.
 
@@ -72,8 +82,8 @@ def with_relevant(
     ----------
     cached
         Computes an expression once.
-    hashed
-        Gives a text's hash, a whole number that can be compared and taken bits of.
+    engine
+        How the engine makes numbers.
 
     Returns
     -------
@@ -83,11 +93,11 @@ def with_relevant(
         for ordinary sessions of other services; and `peers`, of each host that may have connected back its
         `source_ip` and to how many `peers` it connected.
     """
-    connections = placed(tables["connections"])
+    connections, hashed = placed(tables["connections"]), engine.hashed
     found = cached(signed(tables["connections"]))
     least = min(thresholds.sequence_ports_min, run_least())
     narrow = cached(_narrow(connections, hashed, least))
-    told = cached(_told_of_pairs(narrow, least))
+    told = cached(_told_of_pairs(narrow, least, engine.united))
     back = told.filter(told.back).select("p")
     services = cached(_services(narrow, told, thresholds))
     logged_in = log_ins(tables["messages"]).select("host").distinct()
@@ -147,7 +157,7 @@ def _narrow(connections: ir.Table, hashed: Callable[[Any], Any], least: int) -> 
     rows = connections.select(
         s=source,
         d=destination,
-        service=destination ^ _number(connections),
+        service=destination ^ _number(connections, destination),
         visit=(begins & session).fill_null(_NO),
         odd=odd,
         away=away,
@@ -159,7 +169,7 @@ def _narrow(connections: ir.Table, hashed: Callable[[Any], Any], least: int) -> 
     return rows.select("s", "d", "odd", "away", "service", "visit", "refused", p=rows.s ^ rows.d, ways=ways)
 
 
-def _told_of_pairs(narrow: ir.Table, least: int) -> ir.Table:
+def _told_of_pairs(narrow: ir.Table, least: int, united: Callable[[Any], Any]) -> ir.Table:
     """Select pairs with different steps, or of which one sent something to the other and had a visit of it.
 
     Returns
@@ -169,7 +179,7 @@ def _told_of_pairs(narrow: ir.Table, least: int) -> ir.Table:
         and `both` (a visitor sent something else too).
     """
     # Most pairs have one row: each more column that is grouped costs as much as reading it does.
-    told = narrow.group_by("p").agg(first=narrow.odd.min(), last=narrow.odd.max(), ways=narrow.ways.bit_or())
+    told = narrow.group_by("p").agg(first=narrow.odd.min(), last=narrow.odd.max(), ways=united(narrow.ways))
     ways: Any = told.ways
     back = ((ways & _BACK_ONE) == _BACK_ONE) | ((ways & _BACK_OTHER) == _BACK_OTHER)
     # Of a run's steps at most one may be an ordinary visit.
@@ -227,7 +237,7 @@ def _selected(
 ) -> ir.Table:
     """Select the rows of pairs, of destinations that may have a door, of what is answered by a call, and of runs."""
     rows = with_facts(connections.mutate(d=hashed(connections.destination_ip), p=_pair(connections, hashed)))
-    service = rows.d ^ _number(rows)
+    service = rows.d ^ _number(rows, rows.d)
     whole = ~_ordinary(rows) | service.isin(services.service)
     at_door = (beginning(rows) & rows.d.isin(destinations.d) & whole).fill_null(_NO)
     rows = rows.mutate(
@@ -237,6 +247,6 @@ def _selected(
     return kept.select(*_KEPT, "at_door")
 
 
-def _number(rows: ir.Table) -> Any:
+def _number(rows: ir.Table, hashed: Any) -> Any:
     """Number the service of a row, as hashes are."""
-    return step_number(rows).cast("uint64")
+    return step_number(rows).cast(hashed.type())

@@ -6,7 +6,7 @@ An engine gives the tables (`tables`) and executes expressions over them (`execu
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from knockwatch.errors import UsageError
@@ -15,18 +15,26 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
     import polars as pl
 
+    from knockwatch.engines.given import Part
+    from knockwatch.engines.queries import Dialect, Query, Steps
+
 
 class Engine(Protocol):
     """What detections, views and reports need of an engine."""
 
+    @property
+    def dialect(self) -> Dialect:
+        """How it is spoken to."""
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """What the tables that are given are; none where a workspace is read."""
+
     def tables(self) -> Mapping[str, ir.Table]:
         """Give the canonical tables, and Microsoft's where rows were exported from them."""
 
-    def cached(self, expression: ir.Table) -> ir.Table:
-        """Compute an expression once, for several that build on it."""
-
-    def execute(self, expression: ir.Table) -> pl.DataFrame:
-        """Run an expression and fetch its rows."""
+    def execute(self, wanted: ir.Table | Query, steps: Steps | None = None) -> pl.DataFrame:
+        """Run an expression, or the query it was written as, and fetch its rows, with the types it declares."""
 
 
 _SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(?:([KMGT])(i?))?B\s*$", re.IGNORECASE)

@@ -1,25 +1,29 @@
-"""The embedded engine: DuckDB, through Ibis, over the Parquet files of a workspace. It writes nothing of its own."""
+"""The embedded engine: DuckDB, through Ibis, over Parquet files: a workspace's, or tables that are given.
+
+It writes nothing of its own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
-from hashlib import blake2b
+import glob
+from functools import cached_property
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
+import duckdb
 import ibis
-import ibis.expr.datatypes as dt
 import polars as pl
 
 from knockwatch.engines import memory_bytes
+from knockwatch.engines.given import FILE, LINE, Given, Located, MissingTableError, Part, parts, tables
+from knockwatch.engines.queries import CANONICAL as CANONICAL_NAME
+from knockwatch.engines.queries import DUCKDB, Query, Steps, kinds, limited, unbound
+from knockwatch.errors import EvidenceError
 from knockwatch.ingest import EXPORTED, Workspace
-from knockwatch.tables import CANONICAL, schema
+from knockwatch.tables import CANONICAL
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import ibis.expr.types as ir
     from ibis.backends.duckdb import Backend
 
@@ -42,49 +46,17 @@ _EVENT_TIME = {
     "CommonSecurityLog": "TimeGenerated",
     "DeviceProcessEvents": "Timestamp",
 }
-_TYPES: Mapping[pl.DataType, str] = {
-    pl.String(): "string",
-    pl.Int64(): "int64",
-    pl.Int32(): "int32",
-    pl.Float64(): "float64",
-    pl.Boolean(): "boolean",
-}
-
-
-@dataclass(frozen=True)
-class Query:
-    """An expression as SQL, and the types of its columns."""
-
-    sql: str
-    types: pl.Schema
-
-    @classmethod
-    def of(cls, expression: ir.Table) -> Query:
-        """Write an expression over unbound tables, which takes Python longer than many queries take to run."""
-        return cls(_writer().compile(expression), pl.Schema(expression.schema().to_polars()))
-
-
-class Steps:
-    """What queries build on: tables that are computed once, named by their own SQL, so that equal ones are one."""
-
-    def __init__(self, sql: Mapping[str, str] | None = None) -> None:
-        self.sql = dict(sql or {})
-
-    def cached(self, expression: ir.Table) -> ir.Table:
-        """Add a step, and give the table that it will make."""
-        sql = _writer().compile(expression)
-        name = f"cached_{blake2b(sql.encode(), digest_size=8).hexdigest()}"
-        self.sql.setdefault(name, sql)
-        return ibis.table(expression.schema(), name=name)
 
 
 class Engine:
-    """DuckDB over one workspace; a context manager that closes the connection.
+    """DuckDB over one workspace, or over Parquet files where they are; a context manager that closes the connection.
 
     Parameters
     ----------
     workspace
         Where the tables are, and where the engine spills to.
+    given
+        Parquet files that are read in place of the workspace's, by canonical or a lake's names.
     memory_limit
         Bound on the memory of the whole program, as ``2GB``, of which the engine gets what others leave; None for 80 %
         of the machine's.
@@ -100,10 +72,13 @@ class Engine:
         If the memory limit is none.
     """
 
+    dialect = DUCKDB
+
     def __init__(
         self,
         workspace: Workspace,
         *,
+        given: Given | None = None,
         memory_limit: str | None = None,
         threads: int | None = None,
         since_us: int | None = None,
@@ -111,6 +86,7 @@ class Engine:
     ) -> None:
         told = memory_bytes(memory_limit) if memory_limit is not None else None
         self._workspace = workspace
+        self._given = given
         self._since_us = since_us
         self._until_us = until_us
         spill = workspace.folder / SPILL
@@ -125,6 +101,7 @@ class Engine:
             self._backend.con.sql("SELECT current_setting('memory_limit')").fetchall()[0][0]
         )
         self._backend.raw_sql(f"SET memory_limit = '{max(whole - RESERVED_BYTES, LEAST_BYTES)}B'")
+        self._known: dict[str, Located] = {}
         self._steps: set[str] = set()
         self._made = False
 
@@ -151,8 +128,15 @@ class Engine:
             read, by now or later, before anything is executed; and those of Microsoft's tables, under their names,
             that rows were exported from by now.
         """
+        if self._given:
+            return unbound()
         exported = {name: self._exported(name) for name in EXPORTED if self._has(name)}
         return {**unbound(), **exported}
+
+    @cached_property
+    def parts(self) -> list[Part]:
+        """What the given tables are; none where a workspace is read."""
+        return parts(self._given, self._located, DUCKDB) if self._given else []
 
     def execute(self, wanted: ir.Table | Query, steps: Steps | None = None) -> pl.DataFrame:
         """Run an expression, or the query it was written as, and fetch its rows, with the types it declares.
@@ -182,18 +166,37 @@ class Engine:
         """Make the canonical tables, once there is what they hold."""
         if not self._made:
             self._made = True
+            given = tables(self.parts) if self.parts else {}
             for name in CANONICAL:
-                self._backend.create_view(name, self._canonical(name))
+                rows = given[name] if given else self._canonical(name)
+                self._backend.create_view(
+                    CANONICAL_NAME + name, limited(rows, rows.time_us, self._since_us, self._until_us)
+                )
 
     def _canonical(self, name: str) -> ir.Table:
-        """Give one canonical table, limited to the wanted time."""
-        types = _schema(name)
+        """Give one canonical table of the workspace."""
+        types = kinds(name)
         if not self._has(name):
             return self._backend.create_table(f"empty_{name}", schema=ibis.schema(types))
         found = self._read(name, f"read_{name}")
         lacking = {column: ibis.null(kind) for column, kind in types.items() if column not in found.columns}
-        rows = found.mutate(**lacking).select(*types).cast(types)
-        return self._limited(rows, rows.time_us)
+        return found.mutate(**lacking).select(*types).cast(types)
+
+    def _located(self, source: str) -> Located:
+        """Give Parquet files as a table that knows where its rows stand."""
+        if source in self._known:
+            return self._known[source]
+        files, name = _files(source), f"given_{len(self._known)}"
+        listed = ", ".join(f"'{_escaped(file)}'" for file in files)
+        try:
+            rows = f"read_parquet([{listed}], union_by_name = true)"
+            place = f"file_index::INTEGER AS {FILE}, file_row_number + 1 AS {LINE}"
+            # The files' names are escaped, all else is ours.
+            self._backend.con.execute(f"CREATE VIEW {name} AS SELECT *, {place} FROM {rows}")  # noqa: S608
+        except duckdb.Error as error:
+            raise EvidenceError(f"is no Parquet: {error}", path=source) from error
+        self._known[source] = Located(self._backend.table(name), tuple(files))
+        return self._known[source]
 
     def _exported(self, name: str) -> ir.Table:
         """Give the rows exported from one of Microsoft's tables, limited to the wanted time."""
@@ -202,7 +205,7 @@ class Engine:
         if column not in rows.columns:
             return rows
         time: Any = rows[column]
-        return self._limited(rows, time.cast("timestamp(6)"))
+        return limited(rows, time.cast("timestamp(6)"), self._since_us, self._until_us)
 
     def _has(self, table: str) -> bool:
         """Tell whether there is any row of a table."""
@@ -221,17 +224,21 @@ class Engine:
         self._backend.raw_sql(f"CREATE TEMP VIEW {name} AS {' UNION ALL BY NAME '.join(parts)}")
         return self._backend.table(name)
 
-    def _limited(self, rows: ir.Table, time: Any) -> ir.Table:
-        """Keep rows of the wanted time and rows without one."""
-        wanted = []
-        for bound, later in ((self._since_us, True), (self._until_us, False)):
-            if bound is None:
-                continue
-            limit: Any = ibis.literal(bound)
-            if time.type().is_timestamp():
-                limit = (ibis.timestamp("1970-01-01 00:00:00") + limit.as_interval("us")).cast("timestamp(6)")
-            wanted.append(time.isnull() | ((time >= limit) if later else (time < limit)))
-        return rows.filter(*wanted) if wanted else rows
+
+def _files(source: str) -> list[str]:
+    """List the Parquet files of a file, a folder (with all below it) or a glob; object storage is DuckDB's to list."""
+    if "://" in source:
+        return [source]
+    if Path(source).is_dir():
+        found = [str(path) for path in Path(source).rglob("*.parquet")]
+    else:
+        found = [source] if Path(source).is_file() else glob.glob(source, recursive=True)
+    if not found:
+        raise MissingTableError(
+            "there is no such file, nor folder or glob with Parquet files; a table of an engine needs its --engine",
+            path=source,
+        )
+    return sorted(found)
 
 
 def _quoted(text: str) -> str:
@@ -239,32 +246,7 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _schema(name: str) -> dict[str, str]:
-    """Give the types of a canonical table as Ibis names them."""
-    return {column: _TYPES[dtype] for column, dtype in schema(name).items()}
-
-
-def unbound() -> dict[str, ir.Table]:
-    """Give the canonical tables, of no engine in particular."""
-    return {name: ibis.table(_schema(name), name=name) for name in CANONICAL}
-
-
-def hashed(text: Any) -> Any:
-    """Hash a text to 64 bits; Ibis's own hash is made of a string of bits, which costs ten times as much."""
-    return _builtin_hash()(text)
-
-
-@cache
-def _builtin_hash() -> Any:
-    """Declare DuckDB's function to Ibis."""
-
-    def of(text: str) -> dt.UInt64:
-        raise NotImplementedError
-
-    return ibis.udf.scalar.builtin(of, name="hash")
-
-
-@cache
-def _writer() -> Backend:
-    """Give what writes expressions as DuckDB's SQL; it holds no table."""
-    return ibis.duckdb.connect(":memory:")
+def _escaped(text: str) -> str:
+    """Escape a name within quotation marks; what DuckDB takes for a glob in a file's name is put in brackets."""
+    escaped = text if "://" in text else glob.escape(text)
+    return escaped.replace("'", "''")

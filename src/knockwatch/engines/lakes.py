@@ -127,7 +127,7 @@ def tables(lake: Lake | None, find: Find, names: Names | None = None) -> dict[st
     found: dict[str, list[ir.Table]] = {}
     read, faults = set[str](), dict[str, ConfigError]()
     for canonical in CANONICAL:
-        for view in _views(lake, canonical, names):
+        for view in views(lake, canonical, names):
             table = find(view.table)
             if table is None:
                 continue
@@ -183,8 +183,14 @@ def _view(table: str, data: Mapping[str, Any]) -> View:
     return View(data["table"], columns, data.get("where", {}))
 
 
-def _views(lake: Lake | None, canonical: str, names: Names) -> list[View]:
-    """Give the tables of a lake that make up a canonical one, by the site's own names."""
+def views(lake: Lake | None, canonical: str, names: Names) -> list[View]:
+    """Give the tables of a lake that make up a canonical one, by the site's own names.
+
+    Raises
+    ------
+    ConfigError
+        If a name is given to a column that the canonical table does not have.
+    """
     ready = (
         [_renamed(view, names.get(view.table, {})) for view in lake.views.get(canonical, ())] if lake else []
     )

@@ -26,7 +26,7 @@ _ID = re.compile(r"[0-9a-f]{1,64}")
 _HOST = re.compile(r"(?!-)[A-Za-z0-9._-]{1,253}")
 _SERVICE = re.compile(r"(tcp|udp|sctp)/(\d{1,5})")
 _STEP = re.compile(r"icmp6?|(?:tcp|udp|sctp)/\d{1,5}")
-_NO_TEXT = (".gz", ".bz2", ".xz", ".zst", ".parquet", ".pcap", ".pcapng", ".evtx", ".arrow")
+_NO_TEXT = re.compile(r"(?i)(?:\.(?:gz|bz2|xz|zst|parquet|pcap|pcapng|evtx|arrow)|, file \d+)$")
 
 
 def values(case: Case) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def _quotes(case: Case) -> list[dict[str, Any]]:
     chosen = {
         quote.file: {"file": quote.file, "first": max(1, quote.line - 5), "last": quote.line + 5}
         for quote in reversed(case.evidence)
-        if quote.line > 0 and not quote.file.lower().endswith(_NO_TEXT) and quote.file not in {"", "-"}
+        if quote.line > 0 and not _NO_TEXT.search(quote.file) and quote.file not in {"", "-"}
     }
     return list(reversed(chosen.values()))[:SHOWN]
 
