@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
+from knockwatch.cli import cli
 from knockwatch.config import Config
 from knockwatch.detections import Pointer
 from knockwatch.engines.embedded import Engine
@@ -94,6 +97,26 @@ def test_tables_give_the_cases_that_their_evidence_gives(data: Path, tmp_path: P
     assert told[0] == told[1]
     assert all(quote.text for case in placed.cases for quote in case.evidence)
     assert sum(file.lines for file in placed.workspace.summaries) > 1000
+
+
+def test_a_firewalls_export_gives_the_same_cases_parsed_and_in_place(tmp_path: Path) -> None:
+    done = CliRunner().invoke(
+        cli, ["emulate", "--rows", "30000", "--seed", "11", "-q", str(tmp_path / "made")]
+    )
+    assert done.exit_code == 0, done.output
+    folder = tmp_path / "made" / "common-security-log"
+    with Workspace.temporary() as read, Workspace.temporary() as empty:
+        parsed = scan([str(folder)], read)
+        placed = scan_tables(Given((("CommonSecurityLog", str(folder)),)), empty)
+
+    told = [[replace(case, evidence=[]) for case in result.cases] for result in (parsed, placed)]
+    assert sum(case.status == "alert" for case in told[0]) >= 4
+    assert told[0] == told[1]
+    places = [
+        [(quote.line, quote.time) for case in result.cases for quote in case.evidence]
+        for result in (parsed, placed)
+    ]
+    assert places[0] == places[1]
 
 
 def test_a_row_without_a_number_is_quoted_without_one() -> None:
