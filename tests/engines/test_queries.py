@@ -1,6 +1,7 @@
 """Every detection is written for every engine, and what is written is looked at when it changes."""
 
 import importlib.util
+import re
 
 import ibis
 import pytest
