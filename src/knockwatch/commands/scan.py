@@ -41,7 +41,7 @@ MET = 3
         "knockwatch scan evidence/ --format jsonl --out results/",
         "knockwatch scan firewall.log --rules seed",
         "knockwatch scan --table CommonSecurityLog='export/*.parquet'",
-        "knockwatch scan --engine spark://master:7077 --table connections=s3a://lake/connections/",
+        "knockwatch scan --engine spark://host:7077 --table connections=lake.net",
         "knockwatch scan /var/log --quiet --fail-on high || mail-the-team",
     )
 )
