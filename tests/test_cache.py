@@ -385,9 +385,9 @@ def test_its_folder_is_named_by_the_environment_the_configuration_or_the_users_c
     monkeypatch.delenv("KNOCKWATCH_CACHE")
     assert folder_of(configured) == Path("/var/cache/kw")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert folder_of(CacheSettings()) == tmp_path / "knockwatch"
+    assert folder_of(CacheSettings()) == tmp_path / "knockwatch" / "evidence"
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    assert folder_of(CacheSettings()) == Path.home() / ".cache" / "knockwatch"
+    assert folder_of(CacheSettings()) == Path.home() / ".cache" / "knockwatch" / "evidence"
 
 
 def test_a_size_of_nothing_turns_it_off(own_cache: Path) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from knockwatch import investigation, stored_queries
-from knockwatch.config import Thresholds
+from knockwatch import _kept, investigation, stored_queries
+from knockwatch.cache import Cache
+from knockwatch.config import CacheSettings, Thresholds
 from knockwatch.engines.queries import Query
 from knockwatch.investigation import plan
 from knockwatch.stored_queries import Stored, load, name_of, store
@@ -100,5 +101,19 @@ def test_another_program_has_another_name(monkeypatch: pytest.MonkeyPatch) -> No
     name = name_of({"a": 1})
     assert name == name_of({"a": 1}) != name_of({"a": 2})
 
-    monkeypatch.setattr(stored_queries, "version", lambda library: "0.0")
+    monkeypatch.setattr(_kept, "version", lambda library: "0.0")
+    _kept.program.cache_clear()
     assert name_of({"a": 1}) != name
+    _kept.program.cache_clear()
+
+
+def test_queries_do_not_keep_evidence_from_being_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("KNOCKWATCH_CACHE")
+    store("first", KEPT)
+    cache = Cache.of(CacheSettings())
+    assert cache is not None
+    cache.close()
+    assert load("first") == KEPT

@@ -19,10 +19,10 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
 from errno import EACCES, EEXIST
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+
+from knockwatch._kept import program, user_folder
 
 if TYPE_CHECKING:
     from knockwatch.config import CacheSettings
@@ -199,20 +199,16 @@ class Cache:
 
 
 def folder_of(settings: CacheSettings) -> Path:
-    """Give the cache's folder: the environment's word, the configuration's, or the user's cache folder.
+    """Give the cache's folder: the environment's word, the configuration's, or ``evidence`` in the user's own.
 
-    The last is ``$XDG_CACHE_HOME/knockwatch``, else ``~/.cache/knockwatch`` (XDG Base Directory Specification 0.8,
-    which passes over a relative path).
+    Raises
+    ------
+    FileNotFoundError
+        If nobody names one and the user has no home.
     """
     if named := os.environ.get(FOLDER_VARIABLE) or settings.folder:
         return Path(named).expanduser()
-    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    if not base.is_absolute():
-        try:
-            base = Path.home() / ".cache"
-        except RuntimeError as error:
-            raise FileNotFoundError(str(error)) from error
-    return base / "knockwatch"
+    return user_folder() / "evidence"
 
 
 def content_hash(path: Path, executor: Executor | None = None) -> str:
@@ -230,18 +226,8 @@ def content_hash(path: Path, executor: Executor | None = None) -> str:
 
 def key_of(*parts: object) -> str:
     """Give the key of an entry: of whatever decides what is parsed, and of this program."""
-    said = json.dumps([SCHEMA, program(), *parts], default=str)
+    said = json.dumps([SCHEMA, program("polars", "numpy", "pyarrow"), *parts], default=str)
     return hashlib.sha256(said.encode()).hexdigest()
-
-
-@cache
-def program() -> str:
-    """Name this very program: its version, and its files as they are installed or being worked on."""
-    folder = Path(__file__).parent
-    files = sorted(path for path in folder.rglob("*.*") if "__pycache__" not in path.parts and path.is_file())
-    states = [(str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    versions = [version(name) for name in ("knockwatch", "polars", "numpy", "pyarrow")]
-    return hashlib.sha256(repr((versions, states)).encode()).hexdigest()
 
 
 def _piece_hash(path: Path, at: int) -> bytes:

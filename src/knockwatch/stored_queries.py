@@ -15,14 +15,16 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from knockwatch._kept import program, user_folder
 from knockwatch.engines.queries import Query
 
+FOLDER = "queries"
+"""In the user's own folder."""
 _MOST = 8
 """Sets of queries that are kept: one for each configuration in use."""
 _WRITTEN_BY = ("ibis-framework", "sqlglot", "duckdb", "polars")
@@ -40,8 +42,8 @@ class Stored:
 
 def load(name: str) -> Stored | None:
     """Give the queries of a name; None where there are none, or none that can be trusted."""
-    path = _folder() / f"{name}.json"
     try:
+        path = user_folder() / FOLDER / f"{name}.json"
         if not _ours(path.parent) or not _ours(path):
             return None
         kept = json.loads(path.read_text("utf-8"))
@@ -53,11 +55,11 @@ def load(name: str) -> Stored | None:
 
 def store(name: str, kept: Stored) -> None:
     """Keep queries under a name; where the folder cannot be written, they are written anew each time."""
-    folder = _folder()
     queries = {
         rule: {"sql": query.sql, "types": _written(query.types)} for rule, query in kept.queries.items()
     }
     with suppress(OSError):
+        folder = user_folder() / FOLDER
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=folder, encoding="utf-8", delete=False) as file:
             json.dump({"steps": dict(kept.steps), "queries": queries, "read": dict(kept.read)}, file)
@@ -69,22 +71,8 @@ def store(name: str, kept: Stored) -> None:
 
 def name_of(settings: Mapping[str, Any]) -> str:
     """Name the queries that this program writes under some settings: another version of it gives another name."""
-    package = Path(__file__).parent
-    files = [
-        (str(path.relative_to(package)), path.stat().st_size, path.stat().st_mtime_ns)
-        for path in sorted(package.rglob("*"))
-        if path.suffix in {".py", ".csv", ".toml", ".tsv"}
-    ]
-    versions = [version(library) for library in _WRITTEN_BY]
-    said = json.dumps([str(package), files, versions, dict(settings)], default=str, sort_keys=True)
+    said = json.dumps([program(*_WRITTEN_BY), dict(settings)], default=str, sort_keys=True)
     return hashlib.sha256(said.encode()).hexdigest()[:32]
-
-
-def _folder() -> Path:
-    """Give the folder (XDG Base Directory Specification; on Windows the local application data)."""
-    named = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    home = Path(named) if named and Path(named).is_absolute() else Path("~/.cache").expanduser()
-    return home / "knockwatch" / "queries"
 
 
 def _ours(path: Path) -> bool:
