@@ -125,7 +125,7 @@ def client(user: str | None = "alice", host: str | None = "admin1", at: float = 
 def cases(findings: Iterable[Finding], toml: str = "") -> list[Case]:
     """Build cases with a configuration given as the text of its file."""
     config = Config.from_toml(toml, FILE_NAME)
-    return build(findings, config, quotes, lambda number: f"file{number}.log", RULES)
+    return build(findings, config, quotes, lambda pointer: f"file{pointer.file}.log", RULES)
 
 
 def quotes(pointers: Iterable[Pointer]) -> dict[tuple[int, int], str]:

@@ -239,7 +239,9 @@ def test_the_texts_of_all_quotes_are_asked_for_at_once() -> None:
         asked.append({(pointer.file, pointer.line) for pointer in pointers})
         return {}
 
-    found = build([run(at=9), client(), opening(), run()], Config(), quotes, str, RULES)
+    found = build(
+        [run(at=9), client(), opening(), run()], Config(), quotes, lambda pointer: str(pointer.file), RULES
+    )
     assert asked == [{(int(quote.file), quote.line) for case in found for quote in case.evidence}]
 
 
@@ -335,7 +337,14 @@ def test_every_finding_is_evidence_of_a_case_and_ids_differ(findings: list[Findi
 def test_a_case_says_which_of_its_files_leaves_lines_out() -> None:
     """ufw limits its log: a sequence in it may lack steps."""
     limited, whole = (
-        build([run()], Config(), quotes, "ufw-{}.log".format, RULES, incomplete=frozenset(files))
+        build(
+            [run()],
+            Config(),
+            quotes,
+            lambda pointer: f"ufw-{pointer.file}.log",
+            RULES,
+            incomplete=frozenset(files),
+        )
         for files in ({1}, {7})
     )
 
@@ -350,7 +359,12 @@ def test_a_flood_of_runs_leaves_a_bounded_number_of_leads_and_every_alert(
     runs = [run(f"192.0.2.{number}", at=number) for number in range(1, 9)]
     problems: list[str] = []
     made = build(
-        [opening(), *runs], Config(), quotes=lambda _: {}, file_name=str, rules=RULES, problems=problems
+        [opening(), *runs],
+        Config(),
+        quotes=lambda _: {},
+        file_name=lambda pointer: str(pointer.file),
+        rules=RULES,
+        problems=problems,
     )
     assert [case.status for case in made] == ["alert", "lead", "lead", "lead"]
     assert [case.sources for case in made[1:]] == [["192.0.2.8"], ["192.0.2.7"], ["192.0.2.6"]]
@@ -360,5 +374,12 @@ def test_a_flood_of_runs_leaves_a_bounded_number_of_leads_and_every_alert(
 
 def test_leads_that_can_be_looked_through_are_all_kept() -> None:
     problems: list[str] = []
-    build([run()], Config(), quotes=lambda _: {}, file_name=str, rules=RULES, problems=problems)
+    build(
+        [run()],
+        Config(),
+        quotes=lambda _: {},
+        file_name=lambda pointer: str(pointer.file),
+        rules=RULES,
+        problems=problems,
+    )
     assert problems == []

@@ -47,7 +47,7 @@ def inferred(sequence: tuple[str, ...] = SECRET, **changes: Any) -> Finding:
 
 
 def cases(*findings: Finding, config: Config | None = None) -> list[Case]:
-    return build(findings, config or Config(), lambda _: {}, str, learned=HOSTS)
+    return build(findings, config or Config(), lambda _: {}, lambda pointer: str(pointer.file), learned=HOSTS)
 
 
 def test_a_door_that_only_a_configuration_names_is_an_alert_of_medium_severity() -> None:
