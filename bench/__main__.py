@@ -16,6 +16,7 @@ from typing import Any
 from bench.measure import Wanted, markdown
 
 PARTS = {
+    "n": "noise",
     "a": "netfilter",
     "b": "security_log",
     "c": "packets",

@@ -372,6 +372,10 @@ def test_a_flood_of_runs_leaves_a_bounded_number_of_leads_and_every_alert(
     assert problems[0].startswith("5 of 8 leads are left out")
 
 
+def _number(pointer: Pointer) -> str:
+    return str(pointer.file)
+
+
 def test_leads_that_can_be_looked_through_are_all_kept() -> None:
     problems: list[str] = []
     build(
