@@ -38,9 +38,9 @@ _HEAD = """# Atomic tests
 Tests of port knocking and traffic signaling in the schema of [Atomic Red Team](https://www.atomicredteam.io/), whose
 library has none for T1205.001. The files are in `src/knockwatch/content/atomics` and can be run by any runner of that
 library. `make atomics` wrote this page: it puts the lab up, runs each test for Linux there with
-[atomic-operator](https://github.com/swimlane/atomic-operator), scans what the lab's observers wrote meanwhile, and fails
-if a test did not do what it shall or a rule that must fire did not. Tests for Windows are checked against the schema
-only: the lab has no Windows machine, so they were never run, and `must fire` is what we expect of them.
+[atomic-operator](https://github.com/swimlane/atomic-operator), scans what the lab's observers wrote meanwhile, and
+fails if a test did not do what it shall or a rule that must fire did not. Tests for Windows are checked against the
+schema only: the lab has no Windows machine, so they were never run, and `must fire` is what we expect of them.
 
 A rule counts only where its finding rests on evidence from the time of the test and of the test's host; in brackets is
 what became of the case that it is part of.
