@@ -31,41 +31,38 @@ class Layout:
 
     Parameters
     ----------
-    envelope
-        How many words come before the message.
     stamp
         How many words printk's stamp is, with which the message may begin: it is filled up with blanks.
     inside, source
         Places of ``IN=`` and ``SRC=``; the prefix ends before the first.
     """
 
-    envelope: int
     stamp: int
     inside: int
     source: int
 
     @classmethod
-    def of(cls, line: str, envelope: int) -> Layout | None:
+    def of(cls, line: str) -> Layout | None:
         """Find the places in one line; None where its fields are not those of a packet over IPv4."""
         words = line.split(" ", _WORDS_MOST)
-        begin = _STAMP.match(" ".join(words[envelope : envelope + _STAMP_WORDS]))
+        begin = _STAMP.match(" ".join(words[:_STAMP_WORDS]))
         stamp = len(begin[0].split(" ")) if begin else 0
         inside = next((at for at, word in enumerate(words) if word.startswith("IN=")), len(words))
         source = next((at for at, word in enumerate(words) if word.startswith("SRC=")), len(words))
-        if inside < envelope + stamp or not inside + 1 < source < len(words):
+        if inside < stamp or not inside + 1 < source < len(words):
             return None
-        if "" in words[envelope + stamp : inside]:
+        if "" in words[stamp:inside]:
             # Words do not tell how many blanks stand between them.
             return None
-        return cls(envelope, stamp, inside, source)
+        return cls(stamp, inside, source)
 
     @property
     def prefix(self) -> list[str]:
         """Names of the places of the prefix's words."""
-        return [f"P{at}" for at in range(self.inside - self.envelope - self.stamp)]
+        return [f"P{at}" for at in range(self.inside - self.stamp)]
 
     def split(self, block: bytes) -> pl.DataFrame | None:
-        """Split lines into words: ``E0`` … of the envelope, ``S0`` … of the stamp, ``P0`` … of the prefix, the keys.
+        """Split lines into words: ``S0`` … of the stamp, ``P0`` … of the prefix, the keys.
 
         Returns
         -------
@@ -79,8 +76,7 @@ class Layout:
 
     def _words(self, block: bytes, last: tuple[str, ...]) -> pl.DataFrame:
         """Split lines into words, the last of them as told: few lines have all, and each word costs."""
-        names = [f"E{at}" for at in range(self.envelope)]
-        names += [f"S{at}" for at in range(self.stamp)]
+        names = [f"S{at}" for at in range(self.stamp)]
         names += [*self.prefix, "IN", "OUT", *(f"M{at}" for at in range(self.source - self.inside - 2))]
         names += [*_ADDRESSED, "DF", *last]
         wanted = [at for at, name in enumerate(names) if name not in {"TOS", "PREC"} and name[0] != "M"]

@@ -151,7 +151,7 @@ def usual_lines(messages: pl.DataFrame) -> pl.DataFrame | None:
     """
     left, read = messages, []
     for _ in range(_LAYOUTS_MOST):
-        layout = Layout.of(str(left["message"].first() or ""), 0) if left.height else None
+        layout = Layout.of(str(left["message"].first() or "")) if left.height else None
         split = layout.split(_joined(left["message"])) if layout else None
         if layout is None or split is None or split.height != left.height:
             break
