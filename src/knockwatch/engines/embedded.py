@@ -187,7 +187,7 @@ class Engine:
         if source in self._known:
             return self._known[source]
         files, name = _files(source), f"given_{len(self._known)}"
-        listed = ", ".join(f"'{_escaped(file)}'" for file in files)
+        listed = ", ".join(map(_quoted, files))
         try:
             rows = f"read_parquet([{listed}], union_by_name = true)"
             place = f"file_index::INTEGER AS {FILE}, file_row_number + 1 AS {LINE}"
@@ -241,12 +241,7 @@ def _files(source: str) -> list[str]:
     return sorted(found)
 
 
-def _quoted(text: str) -> str:
-    """Write a text as SQL does."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _escaped(text: str) -> str:
-    """Escape a name within quotation marks; what DuckDB takes for a glob in a file's name is put in brackets."""
-    escaped = text if "://" in text else glob.escape(text)
-    return escaped.replace("'", "''")
+def _quoted(file: str) -> str:
+    """Write a file's name as SQL does; what DuckDB would take for a glob in it is put in brackets."""
+    escaped = file if "://" in file else glob.escape(file)
+    return "'" + escaped.replace("'", "''") + "'"
