@@ -114,15 +114,13 @@ def scan(
     with Engine(workspace, memory_limit=memory_limit, since_us=since_us, until_us=until_us) as engine:
         investigation = Investigation(workspace, engine)
         if rules == "all":
-            return _judged(investigation, config, began, parsed)
+            findings = investigation.findings(config.thresholds)
+            return _concluded(investigation, config, findings, findings_table(findings), began, parsed)
         from knockwatch.specification import specification_findings, specification_union
         from knockwatch.views import views
 
-        findings = engine.execute(specification_union(views(engine.tables())))
-        ruled = perf_counter()
-        cases = investigation.cases(specification_findings(findings), config)
-    seconds = {"evidence": parsed - began, "rules": ruled - parsed, "cases": perf_counter() - ruled}
-    return Result(cases, findings, workspace, [*workspace.problems, *investigation.problems], seconds)
+        table = engine.execute(specification_union(views(engine.tables())))
+        return _concluded(investigation, config, specification_findings(table), table, began, parsed)
 
 
 def _prepare(begun: Event, thresholds: Thresholds | None) -> None:
@@ -179,7 +177,10 @@ def scan_tables(
     began = perf_counter()
     with _engine(url, given, workspace, memory_limit, since_us, until_us) as engine:
         workspace.summaries += [_counted(engine, part) for part in engine.parts]
-        return _judged(Investigation(workspace, engine), config, began, perf_counter())
+        counted = perf_counter()
+        investigation = Investigation(workspace, engine)
+        findings = investigation.findings(config.thresholds)
+        return _concluded(investigation, config, findings, findings_table(findings), began, counted)
 
 
 def _engine(
@@ -216,16 +217,20 @@ def _counted(engine: Engine | Remote, part: Part) -> FileSummary:
     )
 
 
-def _judged(investigation: Investigation, config: Config, began: float, parsed: float) -> Result:
-    """Run the detections and build the cases."""
-    findings = investigation.findings(config.thresholds)
+def _concluded(
+    investigation: Investigation,
+    config: Config,
+    findings: Iterable[Finding],
+    table: pl.DataFrame,
+    began: float,
+    parsed: float,
+) -> Result:
+    """Build the cases of what the rules, which have just ended, found."""
     ruled = perf_counter()
     cases = investigation.cases(findings, config)
     seconds = {"evidence": parsed - began, "rules": ruled - parsed, "cases": perf_counter() - ruled}
     workspace = investigation.workspace
-    return Result(
-        cases, findings_table(findings), workspace, [*workspace.problems, *investigation.problems], seconds
-    )
+    return Result(cases, table, workspace, [*workspace.problems, *investigation.problems], seconds)
 
 
 def findings_table(findings: Iterable[Finding]) -> pl.DataFrame:

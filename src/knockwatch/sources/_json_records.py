@@ -120,21 +120,22 @@ class JsonRecords(ABC):
         if read is None:
             return self._plainly(block, reading, spelling)
         found, left = read
+        batch = self._of_block(block, found, reading)
+        return left.beside(batch, lambda lines: self._plainly(lines, reading, spelling))
+
+    def _of_block(self, block: Block, found: pl.DataFrame, reading: Reading) -> Batch:
+        """Turn records that were read from a block's bytes into rows; misfits get the texts of their lines."""
         batch = self.rows(found, reading)
         batch.records = found.height
         if batch.misfits is not None and batch.misfits.height:
             batch.misfits = _only(Lines.of(*block).frame, batch.misfits)
-        return left.beside(batch, lambda lines: self._plainly(lines, reading, spelling))
+        return batch
 
     def _plainly(self, block: Block, reading: Reading, spelling: Spelling) -> Batch:
         """Read a block of lines by Polars' reader of JSON."""
         found = None if self.telling else _block(block, self.keys, spelling=spelling)
         if found is not None:
-            batch = self.rows(found, reading)
-            batch.records = found.height
-            if batch.misfits is not None and batch.misfits.height:
-                batch.misfits = _only(Lines.of(*block).frame, batch.misfits)
-            return batch
+            return self._of_block(block, found, reading)
         lines = Lines.of(*block)
         whole, cut = lines.parted()
         text = pl.col("text")
